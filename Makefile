@@ -1,0 +1,53 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export TRIPTYCH_HOME ?= $(CURDIR)/.triptych
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: help setup demo test lint bench bench-support ui serve clean
+
+help: ## what each target does
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.development: $(VENV)/.runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.development
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	touch $@
+
+setup: $(VENV)/.development ## install everything that work on the project needs
+
+demo: $(VENV)/.runtime ## fine-tune on the shipped sample, then serve the API on :8000 and the pages on :8501
+	$(BIN)/triptych demo $(DEMO_OPTIONS)
+
+lint: $(VENV)/.development ## ruff, mypy and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## everything that must hold
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+bench: bench-support ## every benchmark table
+
+bench-support: $(VENV)/.bench ## the support desk's table, ours beside Trainer's and SetFit's
+	$(BIN)/python -m benchmarks.support
+
+ui: $(VENV)/.runtime ## the pages on :8501
+	$(BIN)/triptych ui
+
+serve: $(VENV)/.runtime ## the API on :8000
+	$(BIN)/triptych serve
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) .triptych .pytest_cache .mypy_cache .ruff_cache

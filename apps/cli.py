@@ -1,0 +1,30 @@
+"""The ``triptych`` command. Nothing heavy is imported until a command runs."""
+
+from __future__ import annotations
+
+import click
+
+from shared.command_line import LazyGroup
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "demo": ("apps.demo:demo", "Run the main job on what the project ships, then serve it."),
+        "train": ("apps.commands.training:train", "Fine-tune a model for an app."),
+        "evaluate": ("apps.commands.training:evaluate", "Measure a model version on a data set."),
+        "models": ("apps.commands.models:models", "List, show, promote and roll back versions."),
+        "keys": ("apps.commands.keys:keys", "Create, list and revoke API keys."),
+        "serve": ("apps.commands.serving:serve", "Serve the HTTP API."),
+        "ui": ("apps.commands.serving:ui", "Serve the pages."),
+        "support": ("apps.support.commands:support", "The support desk."),
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="triptych")
+def main() -> None:
+    """One transformer fine-tuning core, and the applications on it."""
+
+
+if __name__ == "__main__":
+    main()

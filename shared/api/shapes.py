@@ -1,0 +1,102 @@
+"""The base of every shape that goes over HTTP, the errors, and the model registry's shapes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("a text must not hold NUL characters")
+    return text
+
+
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=8_000),
+    AfterValidator(_no_nul),
+]
+"""A message as people write it: 1 to 8,000 characters once stripped."""
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
+    AfterValidator(_no_nul),
+]
+"""The name of an intent, a person or a version: 1 to 120 characters."""
+
+
+class Shape(BaseModel):
+    """Immutable; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Problem(Shape):
+    """An error, as every route answers it."""
+
+    error: str = Field(description="the kind of error, for programs", examples=["not_found"])
+    message: str = Field(description="what was wrong, where, and what to do")
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class Health(Shape):
+    """Whether the process lives, or is ready for requests."""
+
+    status: str = Field(examples=["ok"])
+    versions: dict[str, str | None] = Field(
+        default_factory=dict, description="the model version that each app serves"
+    )
+
+
+class ModelVersionSummary(Shape):
+    """One line of the registry."""
+
+    app: str
+    version: str
+    created_at: datetime
+    method: str
+    encoder: str
+    metrics: dict[str, Any] = Field(description="the metrics of the model card")
+    in_use: bool
+
+
+class ModelVersions(Shape):
+    """The versions of one app, newest first."""
+
+    versions: list[ModelVersionSummary]
+
+
+class ModelCardShape(Shape):
+    """A version's whole card, as its training wrote it."""
+
+    app: str
+    version: str
+    in_use: bool
+    card: dict[str, Any]
+
+
+class PromoteRequest(Shape):
+    """Put a version in use. ``force`` goes past the gate and is recorded."""
+
+    author: Name
+    force: bool = False
+
+
+class PromotionShape(Shape):
+    """What was put in use, in place of what, and what the gate said."""
+
+    app: str
+    version: str
+    previous: str | None
+    forced: bool
+    reason: str
+
+
+class RollbackRequest(Shape):
+    """Put the version before the present one back in use."""
+
+    author: Name

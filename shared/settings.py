@@ -1,0 +1,42 @@
+"""Settings of one installation. Nothing is read when this module is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_home() -> Path:
+    """The user's data folder for Triptych."""
+    return Path(platformdirs.user_data_dir("triptych"))
+
+
+class Settings(BaseSettings):
+    """Read from ``TRIPTYCH_*`` variables when it is made, and handed on from there."""
+
+    model_config = SettingsConfigDict(env_prefix="TRIPTYCH_", extra="ignore", frozen=True)
+
+    home: Path = Field(default_factory=default_home, description="where all state lives")
+    data: Path | None = Field(default=None, description="folder with the public data sets")
+    database_url: str | None = Field(default=None, description="SQLAlchemy address; SQLite if unset")
+    encoder: str | None = Field(default=None, description="encoder name or folder; MiniLM if unset")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where models run")
+    api_url: str = Field(default="http://127.0.0.1:8000", description="what pages and clients call")
+    api_key: str | None = Field(default=None, description="the key that pages and clients send")
+    person_timeout_minutes: float = Field(
+        default=30.0, gt=0, description="silence after which a chat goes back to the bot"
+    )
+
+    @property
+    def database(self) -> str:
+        """The address of the database: the one that was set, or SQLite under ``home``."""
+        return self.database_url or f"sqlite:///{self.home / 'triptych.sqlite3'}"
+
+    @property
+    def models(self) -> Path:
+        """The folder of model versions."""
+        return self.home / "models"
