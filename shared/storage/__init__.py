@@ -1,1 +1,1 @@
-
+"""The database: one engine, the tables, their migrations."""
