@@ -1,0 +1,115 @@
+"""Nearest vectors by inner product: one Protocol, and the exact index on FAISS behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import UnreadableFile
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An item found, and its inner product with the query (the cosine, for unit vectors)."""
+
+    id: str
+    similarity: float
+
+
+class VectorIndex(Protocol):
+    """Finds the stored vectors that lie nearest to a query."""
+
+    @property
+    def dimensions(self) -> int:
+        """The length of each vector."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def search(self, queries: Vectors, k: int) -> list[list[Hit]]:
+        """At most ``k`` hits a query (float32 [n, dimensions]), the nearest first."""
+        ...
+
+
+class FlatIndex:
+    """Exact search over all vectors. The ids and the vectors are one thing: made, saved and
+    loaded together, refused when their lengths differ, and never changed once made.
+
+    Safe for concurrent searches.
+    """
+
+    def __init__(self, ids: Sequence[str], vectors: Vectors) -> None:
+        import faiss
+
+        matrix = np.ascontiguousarray(vectors, dtype=np.float32)
+        if matrix.ndim != 2 or matrix.shape[1] == 0:
+            raise ValueError(f"vectors must be a matrix [n, dimensions], not {matrix.shape}")
+        if len(ids) != len(matrix):
+            raise ValueError(f"{len(ids)} ids for {len(matrix)} vectors")
+        if len(set(ids)) != len(ids):
+            raise ValueError("ids must be unique")
+        if not np.isfinite(matrix).all():
+            raise ValueError("vectors must be finite")
+        self.ids = tuple(ids)
+        self.vectors = matrix
+        self._faiss: Any = faiss.IndexFlatIP(matrix.shape[1])
+        self._faiss.add(matrix)
+
+    @property
+    def dimensions(self) -> int:
+        """The length of each vector."""
+        return int(self.vectors.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def search(self, queries: Vectors, k: int) -> list[list[Hit]]:
+        """At most ``k`` hits a query (float32 [n, dimensions]), the nearest first.
+
+        Fewer than ``k`` stand in the index: then all of them, never an empty place.
+        """
+        wanted = np.ascontiguousarray(queries, dtype=np.float32)
+        if wanted.ndim != 2 or wanted.shape[1] != self.dimensions:
+            raise ValueError(f"queries must be [n, {self.dimensions}], not {wanted.shape}")
+        if k < 1:
+            raise ValueError(f"k must be at least 1, not {k}")
+        if not len(self) or not len(wanted):
+            return [[] for _ in wanted]
+        similarities, rows = self._faiss.search(wanted, min(k, len(self)))
+        return [
+            [
+                Hit(self.ids[row], float(similarity))
+                for row, similarity in zip(found, scores, strict=True)
+                if row >= 0
+            ]
+            for found, scores in zip(rows, similarities, strict=True)
+        ]
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file that holds the vectors and their ids."""
+        from safetensors.numpy import save_file
+
+        save_file({"vectors": self.vectors}, path, metadata={"ids": json.dumps(self.ids)})
+
+    @classmethod
+    def load(cls, path: Path) -> FlatIndex:
+        """Read what ``save`` wrote. Raises UnreadableFile for anything else."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as stored:
+                vectors = stored.get_tensor("vectors")
+                ids = json.loads(stored.metadata()["ids"])
+            return cls(ids, vectors)
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise UnreadableFile(
+                f"{path} is not an index that Triptych saved: {error}", path=str(path)
+            ) from error
