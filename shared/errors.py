@@ -16,6 +16,7 @@ TriptychError
 │   ├── ManifestMismatch     a file of a version changed since it was made
 │   └── PromotionRefused     the candidate is worse on the gate split
 ├── StorageError             the database
+├── ApiError                 what the API answered a client (shared/client.py)
 └── ServingError             a request that cannot be served
     ├── NotFound             no such conversation, message or item
     ├── Conflict             the request contradicts the present state
