@@ -28,7 +28,7 @@ from shared.text_spans import Span, plain_digits, replace_spans
 
 _WORTH_A_LOOK: Final = re.compile(r"[\d@＠]")
 
-_LOCAL_PART: Final = r"[^\s@<>()\[\]{},;:\"\\|]"
+_LOCAL_PART: Final = r"[^\s@<>()\[\],;:\"\\]"
 _EMAIL: Final = re.compile(
     rf"(?:\"[^\"\n]{{1,64}}\"|(?<!{_LOCAL_PART}){_LOCAL_PART}++)"  # john.doe
     r"\s?@\s?"

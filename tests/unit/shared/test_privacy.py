@@ -58,6 +58,7 @@ def test_no_iban_is_left(before: str, iban: str, after: str) -> None:
 
 
 @given(before=PROSE, address=st.emails(), after=PROSE)
+@example("", "{@A.aC", "")
 def test_no_address_is_left(before: str, address: str, after: str) -> None:
     masked = mask_personal_data(f"{before} {address} {after}")
     assert "@" not in masked
@@ -85,7 +86,7 @@ def test_masking_again_changes_nothing(text: str) -> None:
 @given(
     st.lists(st.one_of(PROSE, cards(), ibans(), st.emails(), st.from_regex(r"[0-9 +().-]{1,20}")))
 )
-@settings(max_examples=60)
+@settings(deadline=None)
 def test_masking_again_changes_nothing_in_a_crowd(pieces: list[str]) -> None:
     masked = mask_personal_data(" ".join(pieces))
     assert mask_personal_data(masked) == masked
