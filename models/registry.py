@@ -6,35 +6,33 @@ Under the root stands a folder for each app:
     <app>/promotions.jsonl    every promotion and roll-back, oldest first; the last line is in use
     <app>/promotions.lock     held while that file changes
 
-A version is written aside, synced and renamed into place: it is there whole, or not at all. What
-is in use is not stored apart from its history, so that the two cannot disagree; the file is
-replaced in one step, so that a reader needs no lock.
+A version is written aside, synced and renamed into place: it is there whole, or not at all.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
+from models.promotion_history import Promotion, PromotionHistory, standing
 from models.version_files import CARD, content_hash, read_card, seal, sync_folder, verify_files
-from shared.errors import ManifestMismatch, PromotionRefused, RegistryError, VersionNotFound
+from shared.errors import ManifestMismatch, PromotionRefused, VersionNotFound
 from shared.evaluation.gate import GateReport
 
 APP_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,31}")
-VERSION_PATTERN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+VERSION_PATTERN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 PREFIX_PATTERN = re.compile(r"[0-9a-fTZ-]{1,25}")
-LOCK_SECONDS = 30.0
+
+__all__ = ["ModelRegistry", "ModelVersion", "Promotion"]
 
 log = logging.getLogger(__name__)
 
@@ -48,24 +46,6 @@ class ModelVersion:
     folder: Path
     created_at: datetime
     card: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Promotion:
-    """One line of an app's history: ``version`` took the place of ``previous``.
-
-    ``forced`` says that the gate was gone past; ``gate`` is None where none was asked.
-    """
-
-    app: str
-    version: str
-    previous: str | None
-    kind: Literal["promotion", "rollback"]
-    author: str
-    at: datetime
-    forced: bool
-    reason: str
-    gate: GateReport | None = None
 
 
 class ModelRegistry:
@@ -163,12 +143,11 @@ class ModelRegistry:
 
     def in_use(self, app: str) -> str | None:
         """The name of the version in use; None before the first promotion."""
-        lines = self._history_lines(app)
-        return str(json.loads(lines[-1])["version"]) if lines else None
+        return self._history(app).in_use()
 
     def history(self, app: str) -> list[Promotion]:
         """Every promotion and roll-back of an app, oldest first."""
-        return [_read_promotion(line) for line in self._history_lines(app)]
+        return self._history(app).read()
 
     def promote(
         self,
@@ -191,8 +170,9 @@ class ModelRegistry:
         """
         target = self.get(app, version.name if isinstance(version, ModelVersion) else version)
         self.verify(target)
-        with self._locked(app):
-            past = self.history(app)
+        history = self._history(app)
+        with history.locked():
+            past = history.read()
             current = past[-1].version if past else None
             if past and current == target.name:
                 return past[-1]
@@ -223,7 +203,7 @@ class ModelRegistry:
                 reason=reason,
                 gate=gate,
             )
-            self._write_history(app, [*past, promotion])
+            history.write([*past, promotion])
         return promotion
 
     def rollback(self, app: str, *, author: str, now: datetime) -> Promotion:
@@ -232,10 +212,11 @@ class ModelRegistry:
         A second roll-back goes one further back. Versions whose folder is gone are passed over;
         VersionNotFound when none is left, ManifestMismatch when the one found was changed.
         """
-        with self._locked(app):
-            past = self.history(app)
+        history = self._history(app)
+        with history.locked():
+            past = history.read()
             stored = set(self._names(app))
-            earlier = [name for name in _stack(past)[:-1] if name in stored]
+            earlier = [name for name in standing(past)[:-1] if name in stored]
             if not earlier:
                 raise VersionNotFound(f"{app} has no earlier version to go back to", app=app)
             self.verify(self._read(app, earlier[-1]))
@@ -249,13 +230,16 @@ class ModelRegistry:
                 forced=False,
                 reason=f"rolled back from {past[-1].version}",
             )
-            self._write_history(app, [*past, promotion])
+            history.write([*past, promotion])
         return promotion
 
     def _app_folder(self, app: str) -> Path:
         if not APP_PATTERN.fullmatch(app):
-            raise RegistryError(f"{app!r} is not the name of an app", app=app)
+            raise VersionNotFound(f"{app!r} is not the name of an app", app=app)
         return self.root / app
+
+    def _history(self, app: str) -> PromotionHistory:
+        return PromotionHistory(self._app_folder(app))
 
     def _versions_folder(self, app: str) -> Path:
         return self._app_folder(app) / "versions"
@@ -272,38 +256,6 @@ class ModelRegistry:
         folder = self._versions_folder(app) / name
         card, created_at = read_card(folder)
         return ModelVersion(app, name, folder, created_at, MappingProxyType(card))
-
-    def _history_lines(self, app: str) -> list[str]:
-        path = self._app_folder(app) / "promotions.jsonl"
-        try:
-            return path.read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return []
-
-    def _write_history(self, app: str, promotions: list[Promotion]) -> None:
-        folder = self._app_folder(app)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=folder, prefix=".promotions-", encoding="utf-8", delete=False
-        ) as stream:
-            stream.writelines(_write_promotion(promotion) for promotion in promotions)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(stream.name, 0o644)
-        os.replace(stream.name, folder / "promotions.jsonl")
-        sync_folder(folder)
-
-    @contextmanager
-    def _locked(self, app: str) -> Iterator[None]:
-        from filelock import FileLock, Timeout
-
-        folder = self._app_folder(app)
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(folder / "promotions.lock", timeout=LOCK_SECONDS):
-                yield
-        except Timeout as error:
-            message = f"another process has held {error.lock_file} for {LOCK_SECONDS:.0f} seconds"
-            raise RegistryError(message, app=app) from error
 
 
 def _utc(now: datetime) -> datetime:
@@ -322,27 +274,3 @@ def _objection(
     if compared_with is not None and compared_with != current:
         return f"it was compared with {compared_with}, and now {current} is in use: gate it again"
     return None if gate.allowed else gate.reason
-
-
-def _stack(promotions: list[Promotion]) -> list[str]:
-    """The versions one upon another: a promotion lays one on top, a roll-back takes some off."""
-    stack: list[str] = []
-    for promotion in promotions:
-        if promotion.kind == "rollback":
-            while stack and stack[-1] != promotion.version:
-                stack.pop()
-        else:
-            stack.append(promotion.version)
-    return stack
-
-
-def _write_promotion(promotion: Promotion) -> str:
-    row = {**asdict(promotion), "at": promotion.at.isoformat()}
-    return json.dumps(row, ensure_ascii=False) + "\n"
-
-
-def _read_promotion(line: str) -> Promotion:
-    row = json.loads(line)
-    gate = row.pop("gate")
-    at = datetime.fromisoformat(row.pop("at"))
-    return Promotion(**row, at=at, gate=None if gate is None else GateReport(**gate))
