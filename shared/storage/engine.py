@@ -13,6 +13,7 @@ are read in order to be changed; SQLite ignores it.
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def open_database(url: str) -> Engine:
             f"({error}): update Triptych, or set TRIPTYCH_DATABASE_URL to another database",
             url=shown,
         ) from error
-    except (DBAPIError, OSError) as error:
+    except (DBAPIError, sqlite3.Error, OSError) as error:
         engine.dispose()
         cause = getattr(error, "orig", None) or error
         raise StorageError(
@@ -110,8 +111,12 @@ def _sqlite_engine(address: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin below, not in the driver
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.Error:
+            connection.close()  # the pool does not know it yet
+            raise
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

