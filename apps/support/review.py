@@ -151,12 +151,17 @@ def resolve(
     return FeedbackReceipt(id=key[0], text=row.text, intent=intent, author=author, created_at=now)
 
 
-def proposals(engine: Engine, *, min_size: int = 3, taken: Collection[str] = ()) -> IntentProposals:
+def proposals(
+    engine: Engine, *, min_size: int = 3, threshold: float = 1.0, taken: Collection[str] = ()
+) -> IntentProposals:
     """Groups of messages that fit no intent, each with a name for an intent of its own.
 
-    Looks at the newest ``CANDIDATES`` messages of customers that were handed over and wait for
-    review, or that a person called out of scope. A text whose newest correction names an intent
-    is left out, and equal texts count once. ``taken`` are names that no proposal may have.
+    Looks at the newest ``CANDIDATES`` messages of customers that were handed over for want of
+    confidence and wait for review, or that a person called out of scope. A text whose newest
+    correction names an intent is left out, and equal texts count once. ``threshold`` is the
+    answer threshold of the version in use: what was handed over with at least that confidence
+    was understood (the customer asked for a person, or the intent has no answer). ``taken`` are
+    names that no proposal may have.
     """
     out_of_scope = select(feedback.c.message_id).where(
         feedback.c.app == APP, feedback.c.label == OUT_OF_SCOPE, feedback.c.message_id.is_not(None)
@@ -167,7 +172,7 @@ def proposals(engine: Engine, *, min_size: int = 3, taken: Collection[str] = ())
             .where(
                 messages.c.author == "customer",
                 messages.c.embedding.is_not(None),
-                or_(_handed_over_and_waiting(), messages.c.id.in_(out_of_scope)),
+                or_(_handed_over_unsure(threshold), messages.c.id.in_(out_of_scope)),
             )
             .order_by(messages.c.id.desc())
             .limit(CANDIDATES)
@@ -196,8 +201,13 @@ def proposals(engine: Engine, *, min_size: int = 3, taken: Collection[str] = ())
     )
 
 
-def _handed_over_and_waiting() -> ColumnElement[bool]:
-    return and_(messages.c.review_state == "waiting", messages.c.action == "handoff")
+def _handed_over_unsure(threshold: float) -> ColumnElement[bool]:
+    confidence = func.coalesce(messages.c.confidence, 0.0)
+    return and_(
+        messages.c.review_state == "waiting",
+        messages.c.action == "handoff",
+        confidence < threshold,
+    )
 
 
 def _embeddings(rows: Sequence[Row[Any]]) -> NDArray[np.float32]:

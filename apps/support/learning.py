@@ -1,0 +1,233 @@
+"""How the desk learns: an intent added at once, and a training on everything people corrected.
+
+Both end in a new version that goes live only when it proves no worse. This module decides and
+stores; ``apps.support.learning_models`` makes, loads and promotes versions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, delete, insert, update
+
+from apps.support.comparison import Comparison, compare_recall
+from apps.support.corrections import with_corrections
+from apps.support.learning_models import LearningModels
+from apps.support.review import APP
+from shared.api.support import AddIntentReport, AddIntentRequest
+from shared.errors import Conflict, DataError, NotReady, PromotionRefused
+from shared.privacy import mask_personal_data
+from shared.records import OUT_OF_SCOPE, Dataset, Example
+from shared.storage.tables import feedback, intent_answers, messages
+
+if TYPE_CHECKING:
+    from shared.finetuning.progress import ProgressReporter
+
+    from models.registry import ModelVersion
+
+LEAST_EXAMPLES = 3
+
+
+def add_intent(
+    models: LearningModels,
+    engine: Engine,
+    request: AddIntentRequest,
+    *,
+    now: datetime,
+    timer: Callable[[], float] = time.perf_counter,
+) -> AddIntentReport:
+    """Teach the version in use one more intent, and put the result in use if it harms no other.
+
+    The head alone is fitted again, which takes seconds. Old and new version are then compared on
+    the validation and gate examples of the old intents: when one of them loses more than 1 point
+    of recall, or the gate refuses, nothing changes and the report says why. Else the answer is
+    stored, the examples become feedback (so that every later training has them), messages of the
+    review queue that are among them are done, and the version goes live.
+
+    Personal data in the examples is masked. Conflict: the intent exists, or another version came
+    into use meanwhile. DataError: fewer than 3 examples that differ. NotReady: no version is in
+    use.
+    """
+    started = timer()
+    base = models.in_use()
+    if base is None:
+        raise NotReady("no version is in use yet: run `triptych train support` first", app=APP)
+    if request.name == OUT_OF_SCOPE:
+        raise DataError(f"{OUT_OF_SCOPE!r} means none of the intents; choose another name")
+    if request.name in base.card["labels"]:
+        raise Conflict(
+            f"the intent {request.name!r} exists; correct messages in the review queue and retrain"
+            " to teach it more",
+            intent=request.name,
+        )
+    given = distinct_examples(request)
+    splits = models.splits(base)
+    taught = [example for example in given if splits.get(example.key, "train") == "train"]
+    if len(taught) < LEAST_EXAMPLES:
+        raise DataError(
+            f"{len(taught)} examples are left of {len(request.examples)} once repeats and texts"
+            f" held out for tests are taken away; give at least {LEAST_EXAMPLES}",
+            intent=request.name,
+        )
+    candidate = models.update_head(base, taught, now=now)
+    comparison = compare_versions(models, base, candidate, leaving_out=given)
+    promoted, reason = _go_live(models, engine, request, given, base, candidate, comparison, now)
+    intent, loss = comparison.largest
+    return AddIntentReport(
+        version=candidate.name,
+        previous=base.name,
+        promoted=promoted,
+        reason=reason,
+        seconds=round(timer() - started, 3),
+        accuracy_before=comparison.accuracy_before,
+        accuracy_after=comparison.accuracy_after,
+        largest_loss_intent=intent,
+        largest_loss=loss,
+    )
+
+
+def distinct_examples(request: AddIntentRequest) -> list[Example]:
+    """The request's examples, personal data masked, without repeats, in order."""
+    masked = (mask_personal_data(text) for text in request.examples)
+    distinct: dict[str, Example] = {}
+    for text in masked:
+        example = Example(text, request.name, details={"author": request.author})
+        distinct.setdefault(example.key, example)
+    return list(distinct.values())
+
+
+def compare_versions(
+    models: LearningModels,
+    before: ModelVersion,
+    after: ModelVersion,
+    *,
+    leaving_out: Sequence[Example] = (),
+) -> Comparison:
+    """Both versions on the held-out examples of the intents of ``before``.
+
+    Texts in ``leaving_out`` are passed over: a person has just given them another label.
+    """
+    relabelled = {example.key for example in leaving_out}
+    known = set(before.card["labels"])
+    held_out = [
+        example
+        for example in models.held_out(before)
+        if example.label in known and example.key not in relabelled
+    ]
+    texts = [example.text for example in held_out]
+    said = [
+        [prediction.label for prediction in models.load(version).predict(texts)] if texts else []
+        for version in (before, after)
+    ]
+    return compare_recall([example.label for example in held_out], *said)
+
+
+def _go_live(
+    models: LearningModels,
+    engine: Engine,
+    request: AddIntentRequest,
+    examples: Sequence[Example],
+    base: ModelVersion,
+    candidate: ModelVersion,
+    comparison: Comparison,
+    now: datetime,
+) -> tuple[bool, str]:
+    """Whether the candidate went live, and why or why not."""
+    objection = comparison.objection()
+    if objection is not None:
+        return False, objection
+    gate = models.gate(candidate)
+    try:
+        # One transaction: if the promotion is refused, nothing of the intent stays behind.
+        with engine.begin() as connection:
+            _store_intent(connection, request, examples, base.name, now)
+            models.promote(candidate, gate=gate, compared_with=base, author=request.author, now=now)
+    except PromotionRefused as refusal:
+        return False, refusal.message
+    if comparison.examples == 0:
+        return True, f"nothing was held out to compare with; {gate.reason}"
+    lost = f"lost {comparison.largest[1]:.1f} points at most" if comparison.losses else "lost none"
+    return True, f"on {comparison.examples} held-out examples the other intents {lost}"
+
+
+def _store_intent(
+    connection: Connection,
+    request: AddIntentRequest,
+    examples: Sequence[Example],
+    version: str,
+    now: datetime,
+) -> None:
+    stamp = {"author": request.author, "created_at": now}
+    this = (intent_answers.c.app == APP) & (intent_answers.c.name == request.name)
+    connection.execute(delete(intent_answers).where(this))
+    connection.execute(
+        insert(intent_answers).values(app=APP, name=request.name, answer=request.answer, **stamp)
+    )
+    connection.execute(
+        insert(feedback),
+        [
+            {
+                "app": APP,
+                "text": example.text,
+                "label": example.label,
+                "version": version,
+                "note": "example of a new intent",
+                **stamp,
+            }
+            for example in examples
+        ],
+    )
+    connection.execute(
+        update(messages)
+        .where(
+            messages.c.review_state == "waiting",
+            messages.c.text.in_([example.text for example in examples]),
+        )
+        .values(review_state="done")
+    )
+
+
+def retrain(
+    models: LearningModels,
+    original: Dataset,
+    corrections: Dataset,
+    *,
+    author: str,
+    now: datetime,
+    seed: int,
+    report: ProgressReporter,
+    method: str | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Train on the original data and all corrections, and put the result in use if it is no worse.
+
+    The splits of the version in use hold: no text moves from test to training. Gives the
+    training's summary with ``feedback`` (corrections, relabelled, added) and ``promotion``
+    (promoted, previous, forced, reason). A refusal is an outcome, not an error.
+    """
+    base = models.in_use()
+    corrected = with_corrections(original, corrections)
+    trained = models.train(
+        corrected.dataset, base=base, method=method, now=now, seed=seed, report=report
+    )
+    previous = None if base is None else base.name
+    gate = None if base is None else models.gate(trained.version)
+    try:
+        promotion = models.promote(
+            trained.version, gate=gate, compared_with=base, author=author, now=now, force=force
+        )
+        outcome = {"promoted": True, "forced": promotion.forced, "reason": promotion.reason}
+    except PromotionRefused as refusal:
+        outcome = {"promoted": False, "forced": False, "reason": refusal.message}
+    return {
+        **trained.summary,
+        "feedback": {
+            "corrections": len(corrections.examples),
+            "relabelled": corrected.relabelled,
+            "added": corrected.added,
+        },
+        "promotion": {"previous": previous, **outcome},
+    }
