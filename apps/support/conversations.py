@@ -82,7 +82,6 @@ class Conversations:
         read: Reading,
         respond: Respond,
         *,
-        answer_threshold: float,
         now: datetime,
     ) -> TakenTurn:
         """Store a customer's message and what ``respond`` makes of it, in one transaction.
@@ -103,7 +102,7 @@ class Conversations:
                 now,
                 author="customer",
                 text=text,
-                **_customer_columns(reply, read, answer_threshold),
+                **_customer_columns(reply, read),
             )
             if reply.text is not None:
                 self._add(
@@ -355,7 +354,7 @@ def _standing(state: ChatState, reply: BotReply, now: datetime) -> dict[str, Any
     }
 
 
-def _customer_columns(reply: BotReply, read: Reading, answer_threshold: float) -> dict[str, Any]:
+def _customer_columns(reply: BotReply, read: Reading) -> dict[str, Any]:
     """What the model made of the customer's message, where the reply rests on that."""
     columns: dict[str, Any] = {
         "action": reply.action,
@@ -365,8 +364,8 @@ def _customer_columns(reply: BotReply, read: Reading, answer_threshold: float) -
     }
     if not reply.judged or reply.action is None:
         return columns
-    wanted = needs_review(reply.action, reply.confidence, answer_threshold)
-    if reply.asked_for_person and read.prediction.confidence >= answer_threshold:
+    wanted = needs_review(reply.action, reply.confidence, read.policy.answer_threshold)
+    if reply.asked_for_person and read.policy.is_sure(read.prediction):
         wanted = False  # a sure reading, rightly handed over: there is nothing to correct
     ranked = [
         {"intent": score.label, "probability": score.probability}

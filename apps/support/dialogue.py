@@ -166,7 +166,7 @@ def _chosen(
     intent: str, pending: PendingQuestion, reading: Reading, answer_for: AnswerFor
 ) -> BotReply:
     """The customer settled the question."""
-    if intent == reading.person_intent:
+    if intent == reading.policy.person_intent:
         return _hand_over(
             "the customer asks for a person", pending.options, intent=intent, asked_for_person=True
         )

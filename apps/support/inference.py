@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -85,7 +86,7 @@ class Reading:
     decision: Decision
     embedding: NDArray[np.float32] | None
     book: AnswerBook
-    person_intent: str
+    policy: DecisionPolicy
 
     def title(self, intent: str) -> str:
         """How people read an intent."""
@@ -94,12 +95,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One model version with the policy and the knowledge that go with it."""
+    """One model version with the policy and the knowledge that go with it.
+
+    ``example_counts`` says how many training examples each intent has.
+    """
 
     predictor: Predictor
     policy: DecisionPolicy
     book: AnswerBook
     faq: Faq
+    example_counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def version(self) -> str:
@@ -118,7 +123,7 @@ class Desk:
                 embeddings[row] = vector
                 decisions[row] = self.policy.decide(predictions[row], faq)
         return [
-            Reading(one, decisions[row], embeddings.get(row), self.book, self.policy.person_intent)
+            Reading(one, decisions[row], embeddings.get(row), self.book, self.policy)
             for row, one in enumerate(predictions)
         ]
 
