@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -161,10 +162,15 @@ def first_tested_count(n: int, target_error: float, delta: float) -> int:
     texts, and never fewer than can certify the target without a single error.
     """
     least = int(np.ceil(np.log(delta) / np.log1p(-target_error)))
-    comfortable = least
-    while clopper_pearson_upper(TOLERATED, comfortable, delta) > target_error:
-        comfortable += max(1, comfortable // 50)
-    return max(least, min(comfortable, n // 2))
+    return max(least, min(_comfortable_count(target_error, delta), n // 2))
+
+
+@cache
+def _comfortable_count(target_error: float, delta: float) -> int:
+    count = TOLERATED + 1
+    while clopper_pearson_upper(TOLERATED, count, delta) > target_error:
+        count += 1 + count // 50
+    return count
 
 
 def _pair(
