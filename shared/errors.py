@@ -18,6 +18,8 @@ TriptychError
 ├── StorageError             the database
 ├── ApiError                 what the API answered a client (shared/client.py)
 └── ServingError             a request that cannot be served
+    ├── NotAuthenticated     no key came along, or one that is not valid
+    ├── NotAllowed           the key does not reach that far
     ├── NotFound             no such conversation, message or item
     ├── Conflict             the request contradicts the present state
     ├── NotReady             no model is loaded yet
@@ -105,6 +107,14 @@ class StorageError(TriptychError):
 
 class ServingError(TriptychError):
     """A request that cannot be served."""
+
+
+class NotAuthenticated(ServingError):
+    """No API key came along, or one that is not valid."""
+
+
+class NotAllowed(ServingError):
+    """The API key is valid and does not reach that far."""
 
 
 class NotFound(ServingError):

@@ -1,1 +1,1 @@
-
+"""Serving: the application, keys, limits, batching, health and metrics."""
