@@ -1,1 +1,1 @@
-
+"""Where examples come from: files, databases, public data sets, feedback."""

@@ -1,0 +1,210 @@
+"""Examples from CSV, TSV, JSON lines and Parquet files of any size.
+
+Rows are read one after another: memory holds the examples and one batch, never the file.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from data_connectors.collecting import collect
+from data_connectors.columns import find_columns
+from data_connectors.delimited import Line, physical_lines, read_records
+from data_connectors.detection import (
+    check_delimiter,
+    detect_delimiter,
+    detect_encoding,
+    file_kind,
+)
+from data_connectors.rows import Row, examples_and_rejects
+from shared.errors import DataError, EmptyData, SettingsError, UnreadableFile
+from shared.records import Dataset, Example, Reject
+
+_LOOKED_AT = 100
+"""Lines that are looked at to tell delimiter and columns."""
+
+_BATCH = 4_096
+"""Rows of a Parquet file in memory at once."""
+
+
+def read_file(
+    path: Path,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    split_column: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    rejects: Path | None = None,
+    name: str | None = None,
+    single_class_ok: bool = False,
+) -> Dataset:
+    """The data set in a file; what is not named is detected.
+
+    A bad row never stops the file: it becomes a Reject with its line (of a Parquet file, its
+    row) and a reason, and a JSON line in the file ``rejects``, which exists only when there are
+    some. The data set is called ``name``, or like the file.
+
+    Raises UnreadableFile (missing, binary, not what its name says), UnknownColumn (with the
+    columns there are), EmptyData, SingleClass (unless ``single_class_ok``), and SettingsError
+    (no such encoding, a delimiter that is none).
+    """
+    if rejects is not None and rejects.resolve() == path.resolve():
+        raise DataError(f"the rejects of {path} cannot be written over the file itself")
+    outcomes = iterate_file(
+        path,
+        text_column=text_column,
+        label_column=label_column,
+        split_column=split_column,
+        encoding=encoding,
+        delimiter=delimiter,
+    )
+    return collect(
+        outcomes, name=name or path.name, rejects=rejects, single_class_ok=single_class_ok
+    )
+
+
+def iterate_file(
+    path: Path,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    split_column: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Iterator[Example | Reject]:
+    """Example by example, in memory that does not grow with the file. Errors as in read_file."""
+    kind = file_kind(path)
+    wanted = (text_column, label_column, split_column)
+    if kind == "parquet":
+        yield from _read_parquet(path, *wanted)
+        return
+    encoding = encoding or detect_encoding(path)
+    # A broken character is marked by a lone surrogate, which rejects its row and no other.
+    wide = encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
+    errors = "replace" if wide else "surrogateescape"
+    try:
+        file = path.open(encoding=encoding, errors=errors, newline="")
+    except LookupError:
+        raise SettingsError(f"there is no text encoding {encoding!r}") from None
+    with file:
+        lines = physical_lines(file)
+        if wide:
+            lines = (replace(line, text=line.text.replace("\ufffd", "\udcff")) for line in lines)
+        try:
+            if kind == "json lines":
+                yield from _read_json_lines(path, lines, *wanted)
+            else:
+                yield from _read_delimited(path, lines, delimiter, *wanted)
+        except UnicodeError as error:
+            raise UnreadableFile(f"{path} is not {encoding}: {error}", path=str(path)) from error
+
+
+def _read_delimited(
+    path: Path,
+    lines: Iterator[Line],
+    delimiter: str | None,
+    text: str | None,
+    label: str | None,
+    split: str | None,
+) -> Iterator[Example | Reject]:
+    if delimiter is None:
+        first = list(itertools.islice(lines, _LOOKED_AT))
+        hint = "\t" if path.suffix.lower() in {".tsv", ".tab"} else ","
+        delimiter = detect_delimiter(first, hint=hint, wanted=(text, label))
+        lines = itertools.chain(first, lines)
+    records = read_records(lines, check_delimiter(delimiter))
+    header = next(records, None)
+    if header is None:
+        raise EmptyData(f"{path}: the file is empty", path=str(path))
+    if header.fault:
+        raise UnreadableFile(
+            f"{path}: the line of column names cannot be read: {header.fault}", path=str(path)
+        )
+    names = [name.strip() for name in header.fields]
+    columns = find_columns(names, where=str(path), text=text, label=label, split=split)
+    needed = 1 + max(names.index(columns.text), names.index(columns.label))
+    width = len(names)
+
+    def rows() -> Iterator[Row]:
+        for record in records:
+            fields = record.fields
+            if record.fault:
+                yield Row(record.line, {"raw": record.raw}, record.fault)
+            elif not any(map(str.strip, fields)):
+                continue
+            elif len(fields) < needed:
+                fault = f"it has {len(fields)} of {width} columns"
+                yield Row(record.line, dict(zip(names, fields, strict=False)), fault)
+            elif len(fields) > width and any(map(str.strip, fields[width:])):
+                fault = f"it has {len(fields)} columns where the first line names {width}"
+                yield Row(record.line, {"fields": fields}, fault)
+            else:
+                yield Row(record.line, dict(zip(names, fields, strict=False)))
+
+    yield from examples_and_rejects(rows(), columns)
+
+
+def _read_json_lines(
+    path: Path, lines: Iterator[Line], text: str | None, label: str | None, split: str | None
+) -> Iterator[Example | Reject]:
+    rows = (_json_row(line) for line in lines if line.text.strip())
+    first = list(itertools.islice(rows, _LOOKED_AT))
+    if not first:
+        raise EmptyData(f"{path}: the file is empty", path=str(path))
+    sound = [row for row in first if row.fault is None]
+    if not sound:
+        raise UnreadableFile(
+            f"{path}: none of its first {len(first)} lines is a JSON object"
+            f" (line {first[0].line}: {first[0].fault})",
+            path=str(path),
+        )
+    names = list(dict.fromkeys(key for row in sound for key in row.values))
+    columns = find_columns(names, where=str(path), text=text, label=label, split=split)
+    yield from examples_and_rejects(itertools.chain(first, rows), columns)
+
+
+def _json_row(line: Line) -> Row:
+    if line.too_long:
+        return Row(line.number, {"raw": line.text}, "the line is too long")
+    try:
+        value = json.loads(line.text)
+    except json.JSONDecodeError as error:
+        return Row(line.number, {"raw": line.text}, f"it is not JSON: {error.msg}")
+    except RecursionError:
+        return Row(line.number, {"raw": line.text}, "it is not JSON: nested too deeply")
+    if not isinstance(value, dict):
+        return Row(line.number, {"raw": line.text}, "it is no JSON object")
+    return Row(line.number, value)
+
+
+def _read_parquet(
+    path: Path, text: str | None, label: str | None, split: str | None
+) -> Iterator[Example | Reject]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            names = list(file.schema_arrow.names)
+            columns = find_columns(names, where=str(path), text=text, label=label, split=split)
+            wanted = [name for name in (columns.text, columns.label, columns.split) if name]
+            batches = file.iter_batches(batch_size=_BATCH, columns=wanted, use_threads=False)
+            yield from examples_and_rejects(_parquet_rows(batches), columns)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UnreadableFile(
+            f"{path} is broken or no Parquet file: {error}", path=str(path)
+        ) from error
+
+
+def _parquet_rows(batches: Iterator[Any]) -> Iterator[Row]:
+    number = 0
+    for batch in batches:
+        for values in batch.to_pylist():
+            number += 1
+            yield Row(number, values)
