@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from shared.records import Dataset
+from shared.records import Dataset, Example, SplitName
+
+TRAINING = (None, "train")
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
     """A data set with people's corrections in it, and what they changed.
 
-    ``relabelled`` counts texts of the original whose label a correction replaced, ``added``
-    texts that the original does not have.
+    ``to_train`` gives training each corrected text that the original does not hold out, by its
+    fingerprint: else some would be drawn for tests, and people's work would teach nothing. The
+    splits of an earlier version come before it. ``relabelled`` counts texts of the original whose
+    label a correction replaced, ``added`` texts that the original does not have.
     """
 
     dataset: Dataset
+    to_train: Mapping[str, SplitName]
     relabelled: int
     added: int
 
@@ -28,7 +34,7 @@ def with_corrections(original: Dataset, corrections: Dataset) -> Corrected:
     """
     newest = {example.key: example for example in corrections.examples}
     relabelled: set[str] = set()
-    examples = []
+    examples: list[Example] = []
     for example in original.examples:
         correction = newest.get(example.key)
         if correction is not None and correction.label != example.label:
@@ -38,8 +44,10 @@ def with_corrections(original: Dataset, corrections: Dataset) -> Corrected:
         examples.append(example)
     there = {example.key for example in original.examples}
     added = [replace(newest[key], split="train") for key in newest if key not in there]
+    held_out = {example.key for example in original.examples if example.split not in TRAINING}
     return Corrected(
         dataset=replace(original, examples=(*examples, *added)),
+        to_train={key: "train" for key in newest if key not in held_out},
         relabelled=len(relabelled),
         added=len(added),
     )

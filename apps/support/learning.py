@@ -210,8 +210,15 @@ def retrain(
     """
     base = models.in_use()
     corrected = with_corrections(original, corrections)
+    known = {} if base is None else models.splits(base)
     trained = models.train(
-        corrected.dataset, base=base, method=method, now=now, seed=seed, report=report
+        corrected.dataset,
+        base=base,
+        assigned={**corrected.to_train, **known},
+        method=method,
+        now=now,
+        seed=seed,
+        report=report,
     )
     previous = None if base is None else base.name
     gate = None if base is None else models.gate(trained.version)

@@ -69,12 +69,17 @@ class LearningModels(Protocol):
         dataset: Dataset,
         *,
         base: ModelVersion | None,
+        assigned: Mapping[str, SplitName],
         method: str | None,
         now: datetime,
         seed: int,
         report: ProgressReporter,
     ) -> Trained:
-        """A new version trained on ``dataset``, with the splits and the encoder of ``base``."""
+        """A new version trained on ``dataset`` with the encoder and the recipe of ``base``.
+
+        ``assigned`` gives texts their split by fingerprint, before the data set does. ``method``
+        takes the place of that of ``base``.
+        """
         ...
 
     def gate(self, candidate: ModelVersion) -> GateReport:

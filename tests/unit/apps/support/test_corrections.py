@@ -48,6 +48,15 @@ def test_the_newest_correction_of_a_text_holds() -> None:
     assert examples["cancel it"].label == "track_order"
 
 
+def test_what_was_corrected_is_given_to_training_unless_the_source_holds_it_out() -> None:
+    texts = ["where is my parcel", "give it back", "cancel it", "hello"]
+    corrections = tuple(Example(text, "refund") for text in texts)
+    corrected = with_corrections(ORIGINAL, Dataset("feedback", corrections))
+    trained = [example for example in corrections if example.key in corrected.to_train]
+    assert [example.text for example in trained] == ["where is my parcel", "cancel it", "hello"]
+    assert set(corrected.to_train.values()) == {"train"}
+
+
 def test_what_changed_is_counted() -> None:
     corrections = (
         Example("where is my parcel", "track_order"),

@@ -161,6 +161,8 @@ def test_a_training_on_everything_corrected_goes_live() -> None:
     (training,) = models.trainings
     assert training["base"].name == "v0"
     assert training["seed"] == 3
+    money = Example("money", "refund")
+    assert training["assigned"] == {**models.splits(models.versions["v0"]), money.key: "train"}
     assert models.load(models.versions["v1"]).predict(["stop it"])[0].label == "refund"
 
 
