@@ -44,8 +44,8 @@ _BYTE_ORDER_MARKS: tuple[tuple[bytes, str], ...] = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-_SYMBOL_IN_WORD = re.compile(r"[^\W\d_](?:[^\w\s\x00-\x7f’‘–—]|[²³¹])[^\W\d_]")
-"""What no word of a Western European language has inside: the sign of a wrong guess."""
+_SYMBOL_IN_WORD = re.compile(r"[A-Za-zÀ-ɏ](?:[^\w\s\x00-\x7f’‘–—]|[²³¹])[A-Za-zÀ-ɏ]")
+"""A symbol where a word goes on: the sign of a wrong guess (``przesy³ka``)."""
 
 
 def file_kind(path: Path) -> FileKind:
@@ -85,7 +85,9 @@ def detect_encoding(path: Path) -> str:
 
     The whole file is read in pieces. A file that is UTF-8 but for some broken characters stays
     UTF-8. Legacy encodings are guessed by charset-normalizer from the lines that are not plain
-    ASCII; Western European wins a tie. Raises UnreadableFile for a binary file.
+    ASCII; Western European wins a tie, unless its words would hold symbols.
+
+    Raises UnreadableFile for a binary file, and for one whose encoding cannot be told.
     """
     with path.open("rb") as file:
         start = file.read(_SAMPLE)
@@ -155,10 +157,11 @@ def _guess_legacy(sample: bytes) -> str | None:
     best = matches.best()
     if best is None:
         return None
-    tied = {match.encoding for match in matches if match.chaos <= best.chaos}
-    western = "cp1252" in tied or "cp1252" in best.could_be_from_charset
-    if western and not _SYMBOL_IN_WORD.search(sample.decode("cp1252", errors="replace")):
-        return "cp1252"
+    tied = [match.encoding for match in matches if match.chaos <= best.chaos]
+    western = "cp1252" in [*tied, *best.could_be_from_charset]
+    for encoding in ["cp1252", *tied] if western else tied:
+        if not _SYMBOL_IN_WORD.search(sample.decode(encoding, errors="replace")):
+            return encoding
     return best.encoding
 
 
