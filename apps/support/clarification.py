@@ -61,10 +61,15 @@ class PendingQuestion:
         )
 
 
-def ask_between(titles: Sequence[str]) -> str:
-    """The question, answered with a number or a word of one option."""
+def ask_between(titles: Sequence[str], *, as_wishes: bool) -> str:
+    """The question, answered with a number or a word of one option.
+
+    ``as_wishes`` says that the titles complete "Do you want to", as written titles do; names of
+    intents in words seldom do.
+    """
     options = " or ".join(f"({number}) {title}" for number, title in enumerate(titles, start=1))
-    return f"Just to be sure, is this about {options}? A number or a word is enough."
+    opening = "Do you want to" if as_wishes else "Is this about"
+    return f"{opening} {options}? A number or a word is enough."
 
 
 def read_reply(text: str, titles: Sequence[str]) -> int | Reply:

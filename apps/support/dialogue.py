@@ -83,9 +83,10 @@ def _act(decision: Decision, text: str, reading: Reading, answer_for: AnswerFor)
     if decision.action == "answer":
         return _answer(decision, reading, answer_for)
     if decision.action == "clarify":
-        titles = [reading.title(option.label) for option in decision.options]
+        labels = [option.label for option in decision.options]
+        as_wishes = all(label in reading.book.titles for label in labels)
         return BotReply(
-            ask_between(titles),
+            ask_between([reading.title(label) for label in labels], as_wishes=as_wishes),
             "clarify",
             "bot",
             decision.reason,

@@ -21,7 +21,7 @@ SHOP = AnswerBook(
         "refund": "Refunds take five days.",
         "track_order": "The tracking page shows where it is.",
     },
-    titles={"track_order": "tracking an order", "change_address": "changing the address"},
+    titles={"track_order": "track an order", "change_address": "change the address"},
     faq=(FaqEntry("voucher gift", "A voucher never expires."),),
 )
 

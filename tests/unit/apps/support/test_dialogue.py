@@ -43,10 +43,16 @@ def test_two_close_intents_are_asked_about_by_their_titles() -> None:
     reply = say("my parcel")
     assert reply.action == "clarify"
     assert reply.text is not None
-    assert "(1) changing the address or (2) tracking an order" in reply.text
+    assert "Do you want to (1) change the address or (2) track an order?" in reply.text
     assert reply.pending is not None
     assert reply.pending.text == "my parcel"
     assert [one.label for one in reply.options] == ["change_address", "track_order"]
+
+
+def test_intents_without_titles_are_asked_about_by_their_names() -> None:
+    asked = say("my parcel", desk=shop_desk(book=AnswerBook())).text
+    assert asked is not None
+    assert asked.startswith("Is this about (1) change address or (2) track order?")
 
 
 def test_a_message_that_is_not_understood_goes_to_a_person_with_reason_and_intents() -> None:
