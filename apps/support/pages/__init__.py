@@ -1,0 +1,1 @@
+"""The support desk's pages. Each file is a script that Streamlit runs from top to bottom."""
