@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine, delete, insert, update
 
 from apps.support.comparison import Comparison, compare_recall
 from apps.support.corrections import with_corrections
+from apps.support.knowledge import APP
 from apps.support.learning_models import LearningModels
-from apps.support.review import APP
 from shared.api.support import AddIntentReport, AddIntentRequest
 from shared.errors import Conflict, DataError, NotReady, PromotionRefused
 from shared.privacy import mask_personal_data
@@ -24,9 +24,8 @@ from shared.records import OUT_OF_SCOPE, Dataset, Example
 from shared.storage.tables import feedback, intent_answers, messages
 
 if TYPE_CHECKING:
-    from shared.finetuning.progress import ProgressReporter
-
     from models.registry import ModelVersion
+    from shared.finetuning.progress import ProgressReporter
 
 LEAST_EXAMPLES = 3
 

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from models.registry import ModelVersion, Promotion
+from apps.support.knowledge import APP
+from models.registry import ModelRegistry, ModelVersion, Promotion
+from shared.errors import RegistryError
 from shared.evaluation.gate import GateReport
 from shared.records import Dataset, Example, Prediction, SplitName
 
@@ -98,3 +101,118 @@ class LearningModels(Protocol):
     ) -> Promotion:
         """Put the candidate in use; PromotionRefused where the gate or a newer version objects."""
         ...
+
+
+class RegistryModels:
+    """``LearningModels`` on the registry of model versions. Torch is imported when it is needed.
+
+    ``encoder`` is what a training takes when no version is in use: None is the packaged MiniLM.
+    """
+
+    def __init__(self, registry: ModelRegistry, *, encoder: str | None = None) -> None:
+        self.registry = registry
+        self.encoder = encoder
+
+    def in_use(self) -> ModelVersion | None:
+        """The version in use; None before the first promotion."""
+        return None if self.registry.in_use(APP) is None else self.registry.get(APP)
+
+    def splits(self, version: ModelVersion) -> Mapping[str, SplitName]:
+        """The split of each text of a version, read from its ``splits.json``."""
+        stored = _read(version, "splits.json")
+        splits: dict[str, SplitName] = json.loads(stored)
+        return splits
+
+    def held_out(self, version: ModelVersion) -> list[Example]:
+        """The examples in a version's ``validation.jsonl`` and ``gate.jsonl``."""
+        return [
+            Example(row["text"], row["label"])
+            for name in ("validation.jsonl", "gate.jsonl")
+            for row in map(json.loads, filter(None, _read(version, name).split("\n")))
+        ]
+
+    def load(self, version: ModelVersion) -> Classifier:
+        """A version ready to predict."""
+        from models.text_classifier import TextPredictor
+
+        return TextPredictor.load(version)
+
+    def update_head(
+        self, version: ModelVersion, examples: Sequence[Example], *, now: datetime
+    ) -> ModelVersion:
+        """A new version with the same encoder whose head was fitted to ``examples`` as well."""
+        from models.text_training import update_head
+
+        return update_head(self.registry, version, examples, now=now)
+
+    def train(
+        self,
+        dataset: Dataset,
+        *,
+        base: ModelVersion | None,
+        assigned: Mapping[str, SplitName],
+        method: str | None,
+        now: datetime,
+        seed: int,
+        report: ProgressReporter,
+    ) -> Trained:
+        """A new version with the encoder and the recipe of ``base``.
+
+        Fields that the recipe no longer has are left out. The method that ``auto`` picked may
+        change with the number of labels.
+        """
+        from models.text_training import train_text_classifier
+
+        from shared.finetuning.recipe import Recipe, make_recipe
+
+        stored: Mapping[str, Any] = {} if base is None else base.card["recipe"]
+        kept = {name: value for name, value in stored.items() if name in Recipe.model_fields}
+        chosen = {} if method is None else {"method": method}
+        return train_text_classifier(
+            dataset,
+            app=APP,
+            recipe=make_recipe(**{**kept, **chosen, "seed": seed}),
+            encoder=self.encoder if base is None else base.card["encoder"],
+            registry=self.registry,
+            now=now,
+            seed=seed,
+            assigned=assigned,
+            report=report,
+        )
+
+    def gate(self, candidate: ModelVersion) -> GateReport:
+        """Both versions on the candidate's gate split."""
+        from models.promotion import gate
+
+        return gate(self.registry, APP, candidate)
+
+    def promote(
+        self,
+        candidate: ModelVersion,
+        *,
+        gate: GateReport | None,
+        compared_with: ModelVersion | None,
+        author: str,
+        now: datetime,
+        force: bool = False,
+    ) -> Promotion:
+        """Put the candidate in use; PromotionRefused where the gate or a newer version objects."""
+        return self.registry.promote(
+            APP,
+            candidate,
+            gate=gate,
+            compared_with=None if compared_with is None else compared_with.name,
+            author=author,
+            now=now,
+            force=force,
+        )
+
+
+def _read(version: ModelVersion, name: str) -> str:
+    try:
+        return (version.folder / name).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise RegistryError(
+            f"version {version.name} has no {name}: it was not made by a training of this app",
+            version=version.name,
+        ) from error

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Engine, Row, and_, func, insert, or_, select, update
 
 from apps.support.intent_groups import group_by_meaning, name_groups, unit_rows
+from apps.support.knowledge import APP
 from shared.api.support import (
     FeedbackReceipt,
     IntentProposal,
@@ -29,7 +30,6 @@ from shared.records import OUT_OF_SCOPE, fold_text
 from shared.storage.engine import reading
 from shared.storage.tables import feedback, messages
 
-APP = "support"
 CANDIDATES = 2_000
 """Most messages that one ordering or grouping looks at."""
 PROPOSED_TEXTS = 50

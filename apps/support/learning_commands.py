@@ -1,0 +1,206 @@
+"""``triptych support retrain`` and ``triptych support add-intent``."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Any, get_args
+
+import click
+from pydantic import ValidationError
+
+from shared.api.support import AddIntentReport, AddIntentRequest
+from shared.command_line import print_json, reports_errors, say
+from shared.errors import DataError, UnreadableFile
+from shared.finetuning.recipe import Method
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from shared.records import Dataset
+
+
+def user_name() -> str:
+    """Who runs the command, "unknown" where the system has no name for them."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+author_option = click.option(
+    "--author",
+    default=user_name,
+    show_default="your user name",
+    help="Who does it: recorded with the promotion.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else."
+)
+
+
+@click.command()
+@click.option("--data", help="A data set's name or path; unset: what the version in use learned.")
+@click.option("--text-column", help="The column of texts, with --data.")
+@click.option("--label-column", help="The column of intents, with --data.")
+@click.option("--query", help="What to select, where --data is a database address.")
+@click.option("--method", type=click.Choice(get_args(Method)), help="Unset: as the version in use.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
+@click.option("--force", is_flag=True, help="Put it in use even if it is worse; recorded.")
+@author_option
+@json_option
+@reports_errors
+def retrain(
+    data: str | None,
+    text_column: str | None,
+    label_column: str | None,
+    query: str | None,
+    method: str | None,
+    seed: int,
+    force: bool,
+    author: str,
+    as_json: bool,
+) -> None:
+    """Train on the original data and all corrections, compare, and put the result in use.
+
+    A text keeps its split: none moves from test to training. The result goes into use unless it
+    is worse than the version in use on the gate split; then the exit status is 1, and `triptych
+    models promote --force` can still put it in use.
+    """
+    from apps.support.knowledge import APP
+    from apps.support.learning import retrain as train_again
+    from apps.support.learning_models import RegistryModels
+    from apps.support.training_data import DataSource, load_source, source_of
+    from data_connectors.feedback import read_feedback
+    from models.registry import ModelRegistry
+    from shared.finetuning.progress import ConsoleProgress
+
+    settings = Settings()
+    models = RegistryModels(ModelRegistry(settings.models), encoder=settings.encoder)
+    if data is not None:
+        source = DataSource(data, text_column, label_column, query)
+    elif text_column or label_column or query:
+        raise click.UsageError("columns and a query describe --data, which is not given")
+    else:
+        source = source_of(models.in_use())
+    with database(settings) as engine, ConsoleProgress() as progress:
+        corrections = read_feedback(engine, APP)
+        original = load_source(source, settings)
+        _say_what_it_learns_from(original, corrections)
+        summary = train_again(
+            models,
+            original,
+            corrections,
+            author=author,
+            now=datetime.now(UTC),
+            seed=seed,
+            report=progress,
+            method=method,
+            force=force,
+        )
+    if as_json:
+        print_json(summary)
+    else:
+        _print_training(summary)
+    if not summary["promotion"]["promoted"]:
+        raise click.exceptions.Exit(1)
+
+
+@click.command("add-intent")
+@click.argument("name")
+@click.option("--answer", required=True, help="What the desk answers.")
+@click.option(
+    "--examples",
+    type=click.File("rb"),
+    required=True,
+    help="A text file in UTF-8 with one example a line, at least 3; - is standard input.",
+)
+@author_option
+@json_option
+@reports_errors
+def add_intent(name: str, answer: str, examples: IO[bytes], author: str, as_json: bool) -> None:
+    """Teach the version in use one more intent NAME, live within seconds.
+
+    It goes live only if no other intent loses more than 1 point of recall on held-out examples;
+    otherwise the exit status is 1. A server that runs takes it up by itself.
+    """
+    from apps.support.learning import add_intent as teach
+    from apps.support.learning_models import RegistryModels
+    from models.registry import ModelRegistry
+
+    request = intent_request(name, answer, read_lines(examples), author)
+    settings = Settings()
+    models = RegistryModels(ModelRegistry(settings.models), encoder=settings.encoder)
+    with database(settings) as engine:
+        report = teach(models, engine, request, now=datetime.now(UTC))
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+    else:
+        _print_added(name, report)
+    if not report.promoted:
+        raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Engine]:
+    """The installation's database, closed at the end."""
+    from shared.storage.engine import open_database
+
+    engine = open_database(settings.database)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def read_lines(stream: IO[bytes]) -> list[str]:
+    """The lines of a text file that are not blank. UnreadableFile where it is not UTF-8."""
+    try:
+        text = stream.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"{stream.name} is no text in UTF-8: {error}") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def intent_request(name: str, answer: str, examples: list[str], author: str) -> AddIntentRequest:
+    """The request of these parts; DataError says which part is wrong."""
+    try:
+        return AddIntentRequest(name=name, answer=answer, examples=examples, author=author)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = " ".join(str(part) for part in first["loc"])
+        raise DataError(f"{place}: {first['msg']}", field=place) from error
+
+
+def _say_what_it_learns_from(original: Dataset, corrections: Dataset) -> None:
+    say(f"{len(original.examples)} examples of {original.name}")
+    if original.rejects:
+        say(f"{len(original.rejects)} rows were rejected: `triptych support check` shows them")
+    say(f"{len(corrections.examples)} corrections by people")
+
+
+def _print_training(summary: dict[str, Any]) -> None:
+    feedback, promotion = summary["feedback"], summary["promotion"]
+    click.echo(f"version      {summary['version']}")
+    click.echo(f"accuracy     {summary['metrics']['accuracy']:.4f} on its test split")
+    click.echo(
+        f"corrections  {feedback['corrections']}: {feedback['relabelled']} changed a label,"
+        f" {feedback['added']} are new texts"
+    )
+    word = "yes" if promotion["promoted"] else "no"
+    click.echo(f"in use       {word}: {promotion['reason']}")
+
+
+def _print_added(name: str, report: AddIntentReport) -> None:
+    click.echo(f"version   {report.version}, made from {report.previous}")
+    click.echo(f"live      {'yes' if report.promoted else 'no'}: {report.reason}")
+    click.echo(
+        f"accuracy  {report.accuracy_before:.4f} before {name}, {report.accuracy_after:.4f} after,"
+        " on held-out examples of the other intents"
+    )
+    if report.largest_loss_intent is not None:
+        click.echo(f"loss      {report.largest_loss_intent} {report.largest_loss:.1f} points")
+    click.echo(f"took      {report.seconds:.1f} s")
