@@ -1,0 +1,64 @@
+"""``create_app``: one ASGI application of every app, wired to one database and one registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from fastapi import FastAPI
+from sqlalchemy import Engine
+
+from apps.model_routes import Promote, gated_promotion, model_routes
+from models.registry import ModelRegistry
+from shared.serving.application import build_api
+from shared.serving.auth import Authenticator, utc_now
+from shared.serving.limits import MEBIBYTE
+from shared.serving.served import ServedApp
+from shared.settings import Settings
+from shared.storage.engine import open_database
+
+UPLOADS = {"/v1/support/check": 8 * MEBIBYTE}
+"""Paths that take files, and the bytes that they take."""
+
+MakeServed = Callable[[Settings, Engine, ModelRegistry], ServedApp]
+
+
+def support_desk(settings: Settings, engine: Engine, registry: ModelRegistry) -> ServedApp:
+    """The support desk, imported when an application is made."""
+    from apps.support.bootstrap import served_support
+
+    return served_support(settings, engine, registry)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    require_keys: bool,
+    loopback_only: bool = False,
+    served: tuple[MakeServed, ...] = (support_desk,),
+    promote: Promote = gated_promotion,
+    clock: Callable[[], datetime] = utc_now,
+) -> FastAPI:
+    """The application. The database is opened now and closed when the application stops.
+
+    Models load when the application starts, in the background. ``loopback_only`` belongs to a
+    server without keys. Raises StorageError when the database cannot be opened.
+    """
+    engine = open_database(settings.database)
+    try:
+        registry = ModelRegistry(settings.models)
+        apps = [make(settings, engine, registry) for make in served]
+        models = model_routes(
+            registry, [app.name for app in apps], engine=engine, promote=promote, clock=clock
+        )
+        return build_api(
+            served=apps,
+            extra_routers=[models],
+            authenticator=Authenticator(engine, require_keys, clock=clock),
+            body_limits=UPLOADS,
+            loopback_only=loopback_only,
+            on_close=[engine.dispose],
+        )
+    except BaseException:
+        engine.dispose()
+        raise

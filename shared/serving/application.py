@@ -1,0 +1,96 @@
+"""The application factory: apps in, one FastAPI application out.
+
+    Tracing ── LoopbackOnly ── BodyLimit ── routes (keys, then the app's own work)
+
+Nothing is loaded here. When the server starts, every app starts in a thread of its own, and
+``/readyz`` tells how far it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+
+from shared.serving.auth import Authenticator
+from shared.serving.health import health_routes
+from shared.serving.limits import MEBIBYTE, BodyLimit, LoopbackOnly
+from shared.serving.metrics import Metrics
+from shared.serving.openapi import document
+from shared.serving.problems import answer_problems
+from shared.serving.served import Measured, ServedApp, Starter
+from shared.serving.tracing import Tracing
+
+DESCRIPTION = """One transformer fine-tuning core, and the applications on it.
+
+Every error is a `Problem`. Requests carry an API key in `Authorization: Bearer` or `X-API-Key`,
+unless the server runs without keys on this machine only.
+"""
+
+
+def build_api(
+    *,
+    served: Sequence[ServedApp],
+    extra_routers: Sequence[APIRouter] = (),
+    authenticator: Authenticator,
+    body_limit: int = MEBIBYTE,
+    body_limits: Mapping[str, int] | None = None,
+    loopback_only: bool = False,
+    on_close: Sequence[Callable[[], None]] = (),
+    metrics: Metrics | None = None,
+) -> FastAPI:
+    """One application from the apps' routers.
+
+    ``body_limits`` names paths that take more (or fewer) bytes than ``body_limit``.
+    ``loopback_only`` refuses requests that a web page or a foreign name brought here: set it when
+    no keys are required. ``on_close`` is called after every app has stopped.
+    """
+    metrics = metrics or Metrics()
+    starter = Starter(served)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        starter.start()
+        try:
+            yield
+        finally:
+            starter.stop()
+            for close in on_close:
+                close()
+
+    middleware = [Middleware(Tracing, metrics=metrics)]
+    if loopback_only:
+        middleware.append(Middleware(LoopbackOnly))
+    middleware.append(Middleware(BodyLimit, limit=body_limit, routes=body_limits))
+    app = FastAPI(
+        title="Triptych",
+        version=_version(),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        middleware=middleware,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.authenticator = authenticator
+    app.state.metrics = metrics
+    answer_problems(app, metrics)
+    app.include_router(health_routes(starter, metrics))
+    for one in served:
+        if isinstance(one, Measured):
+            one.measure(metrics)
+        app.include_router(one.router)
+    for router in extra_routers:
+        app.include_router(router)
+    document(app, keys_required=authenticator.required)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("triptych")
+    except PackageNotFoundError:
+        return "0"
