@@ -37,7 +37,7 @@ class Decision:
     asked_for_person: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DecisionPolicy:
     """When to answer, when to ask back, when to hand over.
 

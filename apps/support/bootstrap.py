@@ -1,0 +1,236 @@
+"""Where the support desk is wired together, once. Models load when it starts, not before."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import Engine
+
+from apps.support.conversations import Conversations
+from apps.support.decision import DecisionPolicy
+from apps.support.inference import Desk, DeskInUse, Predictor, Reading
+from apps.support.knowledge import APP, Faq, book_for
+from apps.support.router import support_router
+from apps.support.service import SupportService
+from apps.support.teaching import TeachingService
+from models.registry import ModelRegistry, ModelVersion
+from shared.api.support import AddIntentReport, AddIntentRequest, CheckReport
+from shared.privacy import mask_personal_data
+from shared.records import TokenAttribution
+from shared.serving.batching import MicroBatcher
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.serving.metrics import Metrics
+
+Clock = Callable[[], datetime]
+
+
+class SupportSettings(BaseSettings):
+    """How the desk decides, from ``TRIPTYCH_SUPPORT_*``; see ``DecisionPolicy`` for the meaning."""
+
+    model_config = SettingsConfigDict(env_prefix="TRIPTYCH_SUPPORT_", extra="ignore", frozen=True)
+
+    clarify_floor: float = Field(
+        default=DecisionPolicy.clarify_floor,
+        ge=0,
+        le=1,
+        description="least probability that two intents hold together for a question between them",
+    )
+    clarify_margin: float = Field(
+        default=DecisionPolicy.clarify_margin,
+        ge=0,
+        le=1,
+        description="largest distance between the two",
+    )
+    faq_similarity: float = Field(
+        default=DecisionPolicy.faq_similarity,
+        ge=-1,
+        description="least similarity of a FAQ question that answers; above 1 turns the FAQ off",
+    )
+    person_intent: str = Field(
+        default=DecisionPolicy.person_intent, description="the intent that asks for a person"
+    )
+
+    def policy(self, version: ModelVersion, answer_threshold: float) -> DecisionPolicy:
+        """The policy of one version: its own thresholds, and these settings."""
+        return DecisionPolicy(
+            answer_threshold=answer_threshold,
+            clarify_floor=self.clarify_floor,
+            clarify_margin=self.clarify_margin,
+            in_scope_floor=version.card.get("thresholds", {}).get("in_scope"),
+            faq_similarity=self.faq_similarity,
+            person_intent=self.person_intent,
+        )
+
+
+def utc_now() -> datetime:
+    """The present time."""
+    return datetime.now(UTC)
+
+
+def load_desk(
+    registry: ModelRegistry, version: ModelVersion, *, home: Path, desk_settings: SupportSettings
+) -> Desk:
+    """One version with its policy, answers and FAQ. Raises ManifestMismatch if a file changed."""
+    from models.text_classifier import TextPredictor
+
+    registry.verify(version)
+    predictor: Predictor = TextPredictor.load(version)
+    book = book_for(version.card, home)
+    return Desk(
+        predictor=predictor,
+        policy=desk_settings.policy(version, predictor.answer_threshold),
+        book=book,
+        faq=Faq(book.faq, predictor.embed),
+        example_counts=count_examples(version.folder / "examples.jsonl"),
+    )
+
+
+def count_examples(path: Path) -> dict[str, int]:
+    """Training examples of each intent, from a version's examples.jsonl."""
+    with path.open(encoding="utf-8") as lines:
+        return dict(Counter(json.loads(line)["label"] for line in lines if line.strip()))
+
+
+class ServedSupport:
+    """The support desk as the API serves it."""
+
+    name = APP
+
+    def __init__(
+        self,
+        router: APIRouter,
+        desk: DeskInUse,
+        batcher: MicroBatcher[Reading],
+        actions: ActionCounter,
+    ) -> None:
+        self.router = router
+        self._desk = desk
+        self._batcher = batcher
+        self._actions = actions
+
+    @property
+    def ready(self) -> bool:
+        """Whether a version is loaded and warmed up."""
+        return self._desk.ready
+
+    @property
+    def version(self) -> str | None:
+        """The version that answers."""
+        return self._desk.version
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why the version in use cannot be loaded, where that is so."""
+        error = self._desk.last_error
+        return None if error is None else f"the version in use cannot be loaded: {error}"
+
+    def start(self) -> None:
+        """Load and warm up the version in use, and follow the registry from here on."""
+        self._desk.start()
+
+    def stop(self) -> None:
+        """Stop following and answering."""
+        self._desk.stop()
+        self._batcher.close()
+
+    def refresh(self) -> bool:
+        """Serve the version that the registry names now, without waiting to notice it."""
+        return self._desk.refresh()
+
+    def measure(self, metrics: Metrics) -> None:
+        """Count batches and decided actions there."""
+        self._batcher.observer = metrics.batches_of(APP)
+        self._actions.counter = metrics.counter(
+            "triptych_support_actions_total",
+            "Decisions by action: answer, clarify, handoff",
+            ["action"],
+        )
+
+
+class ActionCounter:
+    """Counts decided actions, once it has been given a Prometheus counter."""
+
+    def __init__(self) -> None:
+        self.counter: Any = None
+
+    def __call__(self, action: str) -> None:
+        """Count one decision."""
+        if self.counter is not None:
+            self.counter.labels(action).inc()
+
+
+def served_support(
+    settings: Settings,
+    engine: Engine,
+    registry: ModelRegistry,
+    *,
+    clock: Clock = utc_now,
+    desk_settings: SupportSettings | None = None,
+    load: Callable[[ModelVersion], Desk] | None = None,
+    poll_seconds: float = 0.5,
+) -> ServedSupport:
+    """The desk over a database and a registry. ``load`` makes a desk of a version."""
+    tuned = desk_settings or SupportSettings()
+
+    def load_version(version: ModelVersion) -> Desk:
+        return load_desk(registry, version, home=settings.home, desk_settings=tuned)
+
+    def attribute(predictor: Any, text: str, intent: str) -> list[TokenAttribution]:
+        from models.explanation import explain
+
+        return explain(predictor, text, intent)
+
+    def add_intent(request: AddIntentRequest, now: datetime) -> AddIntentReport:
+        from apps.support import learning
+        from apps.support.learning_models import RegistryModels
+
+        models = RegistryModels(registry, encoder=settings.encoder)
+        return learning.add_intent(models, engine, request, now=now)
+
+    @cache
+    def general_encoder() -> Any:
+        from models.encoder import TextEncoder
+
+        return TextEncoder.load(settings.encoder)
+
+    def check_file(path: Path, text_column: str | None, label_column: str | None) -> CheckReport:
+        from apps.support.doctor import check_dataset
+        from data_connectors.files import read_file
+
+        dataset = read_file(path, text_column=text_column, label_column=label_column)
+        return check_dataset(dataset, encoder=general_encoder())
+
+    desk = DeskInUse(registry, load or load_version, poll_seconds=poll_seconds)
+    batcher: MicroBatcher[Reading] = MicroBatcher(desk.read)
+    actions = ActionCounter()
+    service = SupportService(
+        desk=desk,
+        batcher=batcher,
+        conversations=Conversations(
+            engine, timeout=timedelta(minutes=settings.person_timeout_minutes)
+        ),
+        mask=mask_personal_data,
+        attribute=attribute,
+        clock=clock,
+        count=actions,
+    )
+    teaching = TeachingService(
+        desk=desk,
+        engine=engine,
+        mask=mask_personal_data,
+        clock=clock,
+        add_intent=add_intent,
+        check_file=check_file,
+    )
+    return ServedSupport(support_router(service, teaching), desk, batcher, actions)
