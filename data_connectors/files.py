@@ -119,7 +119,7 @@ def _read_delimited(
         delimiter = detect_delimiter(first, hint=hint, wanted=(text, label))
         lines = itertools.chain(first, lines)
     records = read_records(lines, check_delimiter(delimiter))
-    header = next(records, None)
+    header = next((r for r in records if r.fault or any(map(str.strip, r.fields))), None)
     if header is None:
         raise EmptyData(f"{path}: the file is empty", path=str(path))
     if header.fault:
