@@ -14,14 +14,15 @@ TRAINING = (None, "train")
 class Corrected:
     """A data set with people's corrections in it, and what they changed.
 
-    ``to_train`` gives training each corrected text that the original does not hold out, by its
-    fingerprint: else some would be drawn for tests, and people's work would teach nothing. The
-    splits of an earlier version come before it. ``relabelled`` counts texts of the original whose
-    label a correction replaced, ``added`` texts that the original does not have.
+    ``splits`` says by fingerprint where each corrected text goes that the original does not hold
+    out: to training, or to validation if it is out of scope, since that is where a model learns
+    how sure to be. Else some would be drawn for tests, and people's work would teach nothing. The
+    splits of an earlier version come before these. ``relabelled`` counts texts of the original
+    whose label a correction replaced, ``added`` texts that the original does not have.
     """
 
     dataset: Dataset
-    to_train: Mapping[str, SplitName]
+    splits: Mapping[str, SplitName]
     relabelled: int
     added: int
 
@@ -30,7 +31,7 @@ def with_corrections(original: Dataset, corrections: Dataset) -> Corrected:
     """``original`` where each corrected text bears its newest correction, and new texts follow.
 
     A text keeps its place and its split when its label changes: one that is held out for tests
-    stays held out. New texts go to training. ``corrections`` come oldest first.
+    stays held out. ``corrections`` come oldest first.
     """
     newest = {example.key: example for example in corrections.examples}
     relabelled: set[str] = set()
@@ -43,11 +44,16 @@ def with_corrections(original: Dataset, corrections: Dataset) -> Corrected:
             relabelled.add(example.key)
         examples.append(example)
     there = {example.key for example in original.examples}
-    added = [replace(newest[key], split="train") for key in newest if key not in there]
     held_out = {example.key for example in original.examples if example.split not in TRAINING}
+    splits: dict[str, SplitName] = {
+        key: "train" if example.in_scope else "validation"
+        for key, example in newest.items()
+        if key not in held_out
+    }
+    added = [replace(newest[key], split=splits[key]) for key in newest if key not in there]
     return Corrected(
         dataset=replace(original, examples=(*examples, *added)),
-        to_train={key: "train" for key in newest if key not in held_out},
+        splits=splits,
         relabelled=len(relabelled),
         added=len(added),
     )

@@ -116,11 +116,7 @@ def compare_versions(
         for example in models.held_out(before)
         if example.label in known and example.key not in relabelled
     ]
-    texts = [example.text for example in held_out]
-    said = [
-        [prediction.label for prediction in models.load(version).predict(texts)] if texts else []
-        for version in (before, after)
-    ]
+    said = models.said([before, after], [example.text for example in held_out])
     return compare_recall([example.label for example in held_out], *said)
 
 
@@ -213,7 +209,7 @@ def retrain(
     trained = models.train(
         corrected.dataset,
         base=base,
-        assigned={**corrected.to_train, **known},
+        assigned={**corrected.splits, **known},
         method=method,
         now=now,
         seed=seed,

@@ -14,18 +14,10 @@ from apps.support.knowledge import APP
 from models.registry import ModelRegistry, ModelVersion, Promotion
 from shared.errors import RegistryError
 from shared.evaluation.gate import GateReport
-from shared.records import Dataset, Example, Prediction, SplitName
+from shared.records import Dataset, Example, SplitName
 
 if TYPE_CHECKING:
     from shared.finetuning.progress import ProgressReporter
-
-
-class Classifier(Protocol):
-    """What a comparison asks of a loaded version."""
-
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """A prediction of each text, in order."""
-        ...
 
 
 class Trained(Protocol):
@@ -57,8 +49,8 @@ class LearningModels(Protocol):
         """The validation and gate examples of a version."""
         ...
 
-    def load(self, version: ModelVersion) -> Classifier:
-        """A version ready to predict."""
+    def said(self, versions: Sequence[ModelVersion], texts: Sequence[str]) -> list[list[str]]:
+        """The most probable class of each text, by each version in turn."""
         ...
 
     def update_head(
@@ -131,11 +123,26 @@ class RegistryModels:
             for row in map(json.loads, filter(None, _read(version, name).split("\n")))
         ]
 
-    def load(self, version: ModelVersion) -> Classifier:
-        """A version ready to predict."""
+    def said(self, versions: Sequence[ModelVersion], texts: Sequence[str]) -> list[list[str]]:
+        """The most probable class of each text, by each version in turn.
+
+        Versions that share an encoder, as an updated head does with its origin, embed once.
+        """
+        import torch
+
         from models.text_classifier import TextPredictor
 
-        return TextPredictor.load(version)
+        result = []
+        vectors: dict[str, torch.Tensor] = {}
+        for version in versions:
+            predictor = TextPredictor.load(version)
+            encoder = encoder_digest(version)
+            if encoder not in vectors:
+                vectors[encoder] = torch.from_numpy(predictor.embed(texts))
+            with torch.inference_mode():
+                best = predictor.classifier.head(vectors[encoder]).argmax(dim=1)
+            result.append([predictor.labels[row] for row in best.tolist()])
+        return result
 
     def update_head(
         self, version: ModelVersion, examples: Sequence[Example], *, now: datetime
@@ -216,3 +223,13 @@ def _read(version: ModelVersion, name: str) -> str:
             f"version {version.name} has no {name}: it was not made by a training of this app",
             version=version.name,
         ) from error
+
+
+def encoder_digest(version: ModelVersion) -> str:
+    """What tells the encoder of a version from others: the sha256 sums of its files."""
+    files = json.loads(_read(version, "manifest.json"))["files"]
+    return "\n".join(
+        f"{path} {entry['sha256']}"
+        for path, entry in sorted(files.items())
+        if path.startswith("encoder/")
+    )

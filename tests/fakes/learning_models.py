@@ -1,4 +1,4 @@
-"""Model versions that learn by heart: what learning does with them can be read afterwards."""
+"""Model versions that know texts by heart: what learning does with them can be read afterwards."""
 
 from __future__ import annotations
 
@@ -11,22 +11,9 @@ from typing import Any
 from models.registry import ModelVersion, Promotion
 from shared.errors import PromotionRefused
 from shared.evaluation.gate import GateReport
-from shared.records import Dataset, Example, LabelScore, Prediction, SplitName, fold_text
+from shared.records import Dataset, Example, SplitName, fold_text
 
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass
-class ByHeart:
-    """Knows texts by heart; says ``otherwise`` to any other."""
-
-    known: Mapping[str, str]
-    otherwise: str
-    version: str
-
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        said = [self.known.get(fold_text(text), self.otherwise) for text in texts]
-        return [Prediction((LabelScore(label, 1.0),), 1.0, 1.0, self.version) for label in said]
 
 
 @dataclass
@@ -50,7 +37,7 @@ class FakeLearningModels:
     overtaken_by: str | None = None
     current: str | None = "v0"
     versions: dict[str, ModelVersion] = field(default_factory=dict)
-    classifiers: dict[str, ByHeart] = field(default_factory=dict)
+    known: dict[str, dict[str, str]] = field(default_factory=dict)
     updates: list[list[Example]] = field(default_factory=list)
     trainings: list[dict[str, Any]] = field(default_factory=list)
     promotions: list[Promotion] = field(default_factory=list)
@@ -64,7 +51,7 @@ class FakeLearningModels:
         known.update({fold_text(text): "(wrong)" for text in wrong})
         card = {"labels": labels, "method": "head"}
         self.versions[name] = ModelVersion("support", name, Path(name), BORN, card)
-        self.classifiers[name] = ByHeart(known, labels[0], name)
+        self.known[name] = known
 
     def in_use(self) -> ModelVersion | None:
         return None if self.current is None else self.versions[self.current]
@@ -77,8 +64,11 @@ class FakeLearningModels:
     def held_out(self, version: ModelVersion) -> list[Example]:
         return list(self.held_out_examples)
 
-    def load(self, version: ModelVersion) -> ByHeart:
-        return self.classifiers[version.name]
+    def said(self, versions: Sequence[ModelVersion], texts: Sequence[str]) -> list[list[str]]:
+        return [[self.says(version.name, text) for text in texts] for version in versions]
+
+    def says(self, version: str, text: str) -> str:
+        return self.known[version].get(fold_text(text), "(unknown)")
 
     def update_head(
         self, version: ModelVersion, examples: Sequence[Example], *, now: datetime

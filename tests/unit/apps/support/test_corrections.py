@@ -39,6 +39,10 @@ def test_a_new_text_goes_to_training() -> None:
     assert corrected_by(Example("give me my money", "refund"))["give me my money"].split == "train"
 
 
+def test_a_new_text_out_of_scope_goes_where_the_model_learns_how_sure_to_be() -> None:
+    assert corrected_by(Example("sing to me", OUT_OF_SCOPE))["sing to me"].split == "validation"
+
+
 def test_a_text_can_be_called_out_of_scope() -> None:
     assert corrected_by(Example("cancel it", OUT_OF_SCOPE))["cancel it"].label == OUT_OF_SCOPE
 
@@ -52,9 +56,9 @@ def test_what_was_corrected_is_given_to_training_unless_the_source_holds_it_out(
     texts = ["where is my parcel", "give it back", "cancel it", "hello"]
     corrections = tuple(Example(text, "refund") for text in texts)
     corrected = with_corrections(ORIGINAL, Dataset("feedback", corrections))
-    trained = [example for example in corrections if example.key in corrected.to_train]
+    trained = [example for example in corrections if example.key in corrected.splits]
     assert [example.text for example in trained] == ["where is my parcel", "cancel it", "hello"]
-    assert set(corrected.to_train.values()) == {"train"}
+    assert set(corrected.splits.values()) == {"train"}
 
 
 def test_what_changed_is_counted() -> None:

@@ -163,7 +163,7 @@ def test_a_training_on_everything_corrected_goes_live() -> None:
     assert training["seed"] == 3
     money = Example("money", "refund")
     assert training["assigned"] == {**models.splits(models.versions["v0"]), money.key: "train"}
-    assert models.load(models.versions["v1"]).predict(["stop it"])[0].label == "refund"
+    assert models.says("v1", "stop it") == "refund"
 
 
 def test_a_training_that_the_gate_refuses_is_an_outcome_with_a_reason() -> None:
