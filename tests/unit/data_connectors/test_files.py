@@ -176,13 +176,13 @@ def test_rejects_are_never_written_over_the_data(tmp_path: Path) -> None:
     assert path.read_text() == as_delimited(",")
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet", "a"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a"])
 @pytest.mark.parametrize("content", ["", "\n\n  \n", "\ufeff"])
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, name: str, content: str) -> None:
-    if name == "a.parquet" and content:
-        pytest.skip("white space is no Parquet file")
     with pytest.raises(EmptyData, match="empty"):
         read_file(write(tmp_path / name, content))
+    with pytest.raises(EmptyData, match="empty"):
+        read_file(write(tmp_path / "a.parquet", ""))
 
 
 def test_column_names_without_rows_are_empty(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_an_unknown_column_lists_the_columns(tmp_path: Path, kind: str) -> None:
 
 def test_a_file_without_column_names_says_what_its_first_line_holds(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "where is my order,orders\nhi,greet\n")
-    with pytest.raises(UnknownColumn, match="'where is my order', 'orders'.*first line"):
+    with pytest.raises(UnknownColumn, match=r"'where is my order', 'orders'.*first line"):
         read_file(path)
 
 

@@ -34,5 +34,5 @@ def test_every_data_set_states_its_licence() -> None:
 
 
 def test_an_unknown_name_lists_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(UnknownDataset, match="banking77-10shot.*clinc150"):
+    with pytest.raises(UnknownDataset, match=r"banking77-10shot.*clinc150"):
         load_public_dataset("banking", folder=None, cache=tmp_path)

@@ -1,0 +1,107 @@
+"""The real public data sets, as published."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from data_connectors.files import read_file
+from data_connectors.public_datasets import load_public_dataset
+from data_connectors.sources import load_dataset, load_train_test
+from shared.records import OUT_OF_SCOPE, Dataset
+from shared.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def load(public_data: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
+    def load(name: str, rejects: Path | None = None) -> Dataset:
+        return load_public_dataset(
+            name, folder=public_data, cache=tmp_path / "never", rejects=rejects
+        )
+
+    yield load
+    assert not (tmp_path / "never").exists()
+
+
+def splits(dataset: Dataset) -> Counter[str | None]:
+    return Counter(example.split for example in dataset.examples if example.in_scope)
+
+
+def test_banking77(load) -> None:  # type: ignore[no-untyped-def]
+    dataset = load("banking77")
+    assert splits(dataset) == {"train": 10_003, "test": 3_080}
+    assert len(dataset.labels) == 77
+    assert {"Refund_not_showing_up", "reverted_card_payment?"} <= set(dataset.labels)
+    assert dataset.rejects == ()
+    per_label = Counter(example.label for example in dataset.examples if example.split == "test")
+    assert set(per_label.values()) == {40}
+
+
+@pytest.mark.parametrize("shots", [5, 10])
+def test_few_shot_draws_keep_the_whole_test_split(load, shots: int) -> None:  # type: ignore[no-untyped-def]
+    dataset = load(f"banking77-{shots}shot")
+    assert splits(dataset) == {"train": 77 * shots, "test": 3_080}
+    assert dataset.labels == load("banking77").labels
+    train = Counter(example.label for example in dataset.examples if example.split == "train")
+    assert set(train.values()) == {shots}
+
+
+def test_clinc150(load) -> None:  # type: ignore[no-untyped-def]
+    dataset = load("clinc150")
+    assert splits(dataset) == {"train": 15_000, "validation": 3_000, "test": 4_500}
+    assert len(dataset.labels) == 150
+    outside = Counter(e.split for e in dataset.examples if not e.in_scope)
+    assert outside == {"train": 100, "validation": 100, "test": 1_000}
+
+
+def test_banking77_oos(load, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    rejects = tmp_path / "rejects.jsonl"
+    dataset = load("banking77-oos", rejects)
+    assert len(dataset.labels) == 50
+    assert splits(dataset) == {"train": 5_903, "validation": 1_506, "test": 2_000}
+    outside = [example for example in dataset.examples if not example.in_scope]
+    assert Counter((e.split, e.details["kind"]) for e in outside) == {
+        ("validation", "near"): 528,
+        ("validation", "far"): 200,
+        ("test", "near"): 1_076,
+        ("test", "far"): 1_000,
+    }
+    assert {example.label for example in outside} == {OUT_OF_SCOPE}
+    held_out = {e.details["intent"] for e in outside if e.details["kind"] == "near"}
+    assert len(held_out) == 27
+    assert not held_out & set(dataset.labels)
+    # Rows that the publisher split at a line break inside a text: all published rows are counted.
+    assert {reject.reason for reject in dataset.rejects} == {"the text is blank"}
+    assert len(dataset.rejects) == 8
+    rows = [json.loads(line) for line in rejects.read_text().splitlines()]
+    assert rows[0]["line"] == 3_997
+    assert rows[0]["row"]["file"] == "banking77_oos/train/seq.in"
+
+
+def test_sources_find_the_same_by_name_and_by_path(public_data: Path, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", data=public_data)
+    named = load_dataset("banking77", settings=settings)
+    folder = public_data / "banking77"
+    by_path = load_train_test(
+        str(folder / "train.csv"), str(folder / "test.csv"), settings=settings
+    )
+    assert by_path.examples == named.examples
+    assert not settings.home.exists()
+
+
+def test_a_file_in_another_encoding_holds_the_same(public_data: Path, tmp_path: Path) -> None:
+    """Real rows, so written that delimiter, encoding and line ends all have to be found."""
+    original = read_file(public_data / "banking77" / "test.csv")
+    path = tmp_path / "test.txt"
+    rows = "\r\n".join(
+        f'"{e.text.replace(chr(34), chr(34) * 2)}";{e.label}' for e in original.examples
+    )
+    path.write_bytes(f"sep;label\r\n{rows}".encode("utf-16"))
+    read = read_file(path, text_column="sep")
+    assert read.examples == original.examples
