@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from fastapi import FastAPI
@@ -13,9 +14,11 @@ from models.registry import ModelRegistry
 from shared.serving.application import build_api
 from shared.serving.auth import Authenticator, utc_now
 from shared.serving.limits import MEBIBYTE
-from shared.serving.served import ServedApp
+from shared.serving.served import Refreshes, ServedApp
 from shared.settings import Settings
 from shared.storage.engine import open_database
+
+LOGGER = logging.getLogger(__name__)
 
 UPLOADS = {"/v1/support/check": 8 * MEBIBYTE}
 """Paths that take files, and the bytes that they take."""
@@ -49,7 +52,12 @@ def create_app(
         registry = ModelRegistry(settings.models)
         apps = [make(settings, engine, registry) for make in served]
         models = model_routes(
-            registry, [app.name for app in apps], engine=engine, promote=promote, clock=clock
+            registry,
+            [app.name for app in apps],
+            engine=engine,
+            promote=promote,
+            on_change=lambda name: refresh(apps, name),
+            clock=clock,
         )
         return build_api(
             served=apps,
@@ -62,3 +70,16 @@ def create_app(
     except BaseException:
         engine.dispose()
         raise
+
+
+def refresh(apps: Sequence[ServedApp], name: str) -> None:
+    """Let the app of that name serve its new version now, not only when it looks again.
+
+    A version that does not load is the app's to report; the promotion stands.
+    """
+    for app in apps:
+        if app.name == name and isinstance(app, Refreshes):
+            try:
+                app.refresh()
+            except Exception:
+                LOGGER.exception("%s could not load the version that was put in use", name)

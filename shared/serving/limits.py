@@ -75,10 +75,8 @@ class LoopbackOnly:
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             origin = headers.get("origin")
-            host = urlsplit(f"//{headers.get('host', '')}")
-            if not _is_loopback(host.netloc) or (
-                origin is not None and not _is_loopback(urlsplit(origin).netloc)
-            ):
+            page = origin is not None and not _is_loopback(origin.partition("://")[2])
+            if page or not _is_loopback(headers.get("host", "")):
                 refusal = problem_response(
                     403,
                     "not_allowed",

@@ -107,6 +107,8 @@ def clean(value: Any) -> Any:
     if isinstance(value, str):
         cut = value if len(value) <= _MAX_TEXT else value[:_MAX_TEXT] + "…"
         return cut.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"an integer of {value.bit_length()} bits"  # Python refuses to write very long ones
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):

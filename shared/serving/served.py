@@ -63,6 +63,15 @@ class SaysWhyNotReady(Protocol):
 
 
 @runtime_checkable
+class Refreshes(Protocol):
+    """A served app that can be told to look for another version now."""
+
+    def refresh(self) -> bool:
+        """Load the version in use if it is another than the one that answers; whether it was."""
+        ...
+
+
+@runtime_checkable
 class Measured(Protocol):
     """A served app that counts things of its own: it is handed the metrics before it starts."""
 
