@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from sqlalchemy import Engine
 
 from apps.support.conversations import Conversations
 from apps.support.decision import DecisionPolicy
-from apps.support.inference import Desk, DeskInUse, Predictor, Reading
+from apps.support.inference import Desk, DeskInUse, Reading
 from apps.support.knowledge import APP, Faq, book_for
 from apps.support.router import support_router
 from apps.support.service import SupportService
@@ -52,6 +51,13 @@ class SupportSettings(BaseSettings):
         le=1,
         description="largest distance between the two",
     )
+    in_scope_share: float = Field(
+        default=0.98,
+        ge=0,
+        le=1,
+        description="share of validation messages that count as in scope: the less familiar "
+        "rest, and what is like it, is not asked back but handed over",
+    )
     faq_similarity: float = Field(
         default=DecisionPolicy.faq_similarity,
         ge=-1,
@@ -61,13 +67,23 @@ class SupportSettings(BaseSettings):
         default=DecisionPolicy.person_intent, description="the intent that asks for a person"
     )
 
-    def policy(self, version: ModelVersion, answer_threshold: float) -> DecisionPolicy:
-        """The policy of one version: its own thresholds, and these settings."""
+    def policy(
+        self, answer_threshold: float, in_scope_quantiles: Sequence[float] = ()
+    ) -> DecisionPolicy:
+        """The policy of a version by these settings.
+
+        ``in_scope_quantiles`` are evenly spaced quantiles of the in-scope scores of its
+        validation messages, lowest first; without them the scope is not looked at.
+        """
+        floor = None
+        if len(in_scope_quantiles) > 2:
+            place = round((1 - self.in_scope_share) * (len(in_scope_quantiles) - 1))
+            floor = in_scope_quantiles[place]
         return DecisionPolicy(
             answer_threshold=answer_threshold,
             clarify_floor=self.clarify_floor,
             clarify_margin=self.clarify_margin,
-            in_scope_floor=version.card.get("thresholds", {}).get("in_scope"),
+            in_scope_floor=floor,
             faq_similarity=self.faq_similarity,
             person_intent=self.person_intent,
         )
@@ -85,21 +101,15 @@ def load_desk(
     from models.text_classifier import TextPredictor
 
     registry.verify(version)
-    predictor: Predictor = TextPredictor.load(version)
+    predictor = TextPredictor.load(version)
     book = book_for(version.card, home)
     return Desk(
         predictor=predictor,
-        policy=desk_settings.policy(version, predictor.answer_threshold),
+        policy=desk_settings.policy(predictor.answer_threshold, predictor.confidence.quantiles),
         book=book,
         faq=Faq(book.faq, predictor.embed),
-        example_counts=count_examples(version.folder / "examples.jsonl"),
+        example_counts=Counter(label for _, label in predictor.bank),
     )
-
-
-def count_examples(path: Path) -> dict[str, int]:
-    """Training examples of each intent, from a version's examples.jsonl."""
-    with path.open(encoding="utf-8") as lines:
-        return dict(Counter(json.loads(line)["label"] for line in lines if line.strip()))
 
 
 class ServedSupport:

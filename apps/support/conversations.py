@@ -375,8 +375,6 @@ def _customer_columns(reply: BotReply, read: Reading) -> dict[str, Any]:
         **columns,
         "ranked": ranked,
         "in_scope_score": read.prediction.in_scope_score,
-        "embedding": (
-            read.embedding.astype(np.float16).tobytes() if read.embedding is not None else None
-        ),
+        "embedding": read.embedding.astype(np.float16).tobytes(),
         "review_state": "waiting" if wanted else None,
     }

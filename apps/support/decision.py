@@ -49,7 +49,8 @@ class DecisionPolicy:
                           question would offer a second intent that nobody meant
     ``in_scope_floor``    least in-scope score of a message worth a question; None: not looked at
     ``faq_similarity``    least cosine between a message and a FAQ question that answers it
-    ``person_intent``     the intent of a customer who asks for a person: handed over at once
+    ``person_intent``     the intent of a customer who asks for a person: handed over at once,
+                          however unsure the model is, unless the message looks out of scope
     """
 
     answer_threshold: float
@@ -65,7 +66,7 @@ class DecisionPolicy:
         ``faq`` is the entry nearest to the message: it answers where the intent does not.
         """
         intent, confidence = prediction.label, prediction.confidence
-        if intent == self.person_intent:
+        if intent == self.person_intent and self.looks_in_scope(prediction):
             return Decision(
                 "handoff",
                 intent,
@@ -89,7 +90,7 @@ class DecisionPolicy:
                 f"the FAQ holds nearly the same question (similarity {faq.similarity:.2f})",
                 faq=faq,
             )
-        unsure = f"confidence {confidence:.2f} is below {self.answer_threshold:.2f}"
+        unsure = self._unsure(confidence)
         if not self.looks_in_scope(prediction):
             return Decision(
                 "handoff", intent, confidence, f"{unsure} and the message looks out of scope"
@@ -106,6 +107,11 @@ class DecisionPolicy:
                 options=options,
             )
         return Decision("handoff", intent, confidence, f"{unsure} and no two intents stand out")
+
+    def _unsure(self, confidence: float) -> str:
+        if self.answer_threshold > 1:
+            return "no threshold of this version is known to keep its promised share of errors"
+        return f"confidence {confidence:.2f} is below {self.answer_threshold:.2f}"
 
     def is_sure(self, prediction: Prediction) -> bool:
         """Whether the intent alone may answer."""

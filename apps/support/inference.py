@@ -58,6 +58,12 @@ class Predictor(Protocol):
         """Unit vectors, float32 [n, dimensions]."""
         ...
 
+    def predict_and_embed(
+        self, texts: Sequence[str]
+    ) -> tuple[list[Prediction], NDArray[np.float32]]:
+        """Predictions and unit vectors in one pass."""
+        ...
+
     def neighbours(self, texts: Sequence[str], k: int = 5) -> list[list[Neighbour]]:
         """The training examples nearest to each text, the nearest first."""
         ...
@@ -79,12 +85,12 @@ class VersionPointer(Protocol):
 class Reading:
     """What a version reads in one message, and what it would do with it.
 
-    ``embedding`` (float32 [dimensions]) is there unless the intent alone answers.
+    ``embedding`` is float32 [dimensions].
     """
 
     prediction: Prediction
     decision: Decision
-    embedding: NDArray[np.float32] | None
+    embedding: NDArray[np.float32]
     book: AnswerBook
     policy: DecisionPolicy
 
@@ -112,19 +118,15 @@ class Desk:
         return self.predictor.version
 
     def read(self, texts: Sequence[str]) -> list[Reading]:
-        """A reading of each text. Only texts that the intent does not answer are embedded."""
-        predictions = self.predictor.predict(texts)
+        """A reading of each text. The FAQ is searched where the intent does not answer."""
+        predictions, vectors = self.predictor.predict_and_embed(texts)
         decisions = [self.policy.decide(prediction) for prediction in predictions]
-        unsure = [row for row, one in enumerate(decisions) if one.action != "answer"]
-        embeddings: dict[int, NDArray[np.float32]] = {}
-        if unsure:
-            vectors = self.predictor.embed([texts[row] for row in unsure])
-            for row, vector, faq in zip(unsure, vectors, self.faq.nearest(vectors), strict=True):
-                embeddings[row] = vector
-                decisions[row] = self.policy.decide(predictions[row], faq)
+        unsure = [row for row, decision in enumerate(decisions) if decision.action != "answer"]
+        for row, faq in zip(unsure, self.faq.nearest(vectors[unsure]), strict=True):
+            decisions[row] = self.policy.decide(predictions[row], faq)
         return [
-            Reading(one, decisions[row], embeddings.get(row), self.book, self.policy)
-            for row, one in enumerate(predictions)
+            Reading(prediction, decision, vector, self.book, self.policy)
+            for prediction, decision, vector in zip(predictions, decisions, vectors, strict=True)
         ]
 
 

@@ -75,7 +75,9 @@ def read_answers(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Answers and titles by intent.
 
     The file holds one JSON object: an intent's value is its answer, or an object with ``answer``
-    and ``title``. A title completes "Do you want to ...". Raises UnreadableFile that names the intent that is wrong.
+    and ``title``. A title completes "Do you want to ...".
+
+    Raises UnreadableFile that names the intent that is wrong.
     """
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))

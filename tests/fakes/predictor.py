@@ -27,7 +27,7 @@ class KeywordPredictor:
 
     Confidence is the best probability, or 0 where no word is known (out of scope). An embedding
     counts the words of each intent, plus one place for unknown words, scaled to length 1.
-    ``calls`` keeps the texts of each prediction, ``batch_started`` can hold one back.
+    ``calls`` keeps the texts of each prediction.
     """
 
     def __init__(
@@ -75,6 +75,9 @@ class KeywordPredictor:
             row = np.append(sums, 0.0 if sums.any() else 1.0)
             rows.append(row / np.linalg.norm(row))
         return np.array(rows, dtype=np.float32)
+
+    def predict_and_embed(self, texts: Sequence[str]) -> tuple[list[Prediction], np.ndarray]:
+        return self.predict(texts), self.embed(texts)
 
     def neighbours(self, texts: Sequence[str], k: int = 5) -> list[list[Neighbour]]:
         found = []

@@ -72,6 +72,18 @@ def test_who_asks_for_a_person_gets_one_however_sure_the_model_is() -> None:
     assert renamed.decide(prediction(("agent", 0.99))).asked_for_person
 
 
+def test_a_stray_message_nearest_to_that_intent_is_not_taken_for_such_a_wish() -> None:
+    policy = DecisionPolicy(answer_threshold=0.9, in_scope_floor=0.0)
+    decision = policy.decide(prediction(("talk_to_person", 0.6), in_scope=-1.0))
+    assert (decision.action, decision.asked_for_person) == ("handoff", False)
+
+
+def test_a_version_whose_errors_nobody_can_promise_answers_nothing_and_says_so() -> None:
+    decision = DecisionPolicy(answer_threshold=float("inf")).decide(prediction(("refund", 1.0)))
+    assert decision.action == "handoff"
+    assert "no threshold" in decision.reason
+
+
 def test_the_faq_answers_where_the_intent_does_not() -> None:
     unsure = prediction(("track", 0.5), ("address", 0.45))
     near = POLICY.decide(unsure, faq(0.8))

@@ -37,11 +37,11 @@ def started(in_use: DeskInUse) -> Iterator[DeskInUse]:
         in_use.stop()
 
 
-def test_only_messages_that_the_intent_does_not_answer_are_embedded() -> None:
+def test_a_reading_holds_what_the_version_saw_and_would_do() -> None:
     sure, unsure = desk("v").read(["refund", "quantum"])
-    assert sure.decision.action == "answer"
-    assert sure.embedding is None
-    assert unsure.embedding is not None
+    assert (sure.decision.action, unsure.decision.action) == ("answer", "handoff")
+    expected = KeywordPredictor().embed(["refund", "quantum"])
+    assert [sure.embedding.tolist(), unsure.embedding.tolist()] == expected.tolist()
     assert unsure.prediction.version == "v"
 
 
