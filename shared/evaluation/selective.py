@@ -46,7 +46,8 @@ class SelectiveThreshold:
     """A threshold, and what it does on the examples it was chosen or measured on.
 
     ``error`` is the share of wrong ones among the answered (0 when none is), ``bound`` an upper
-    confidence bound of that share, ``certified`` whether the bound keeps the target.
+    confidence bound of that share (broken with chance ``delta`` at most), ``certified`` whether
+    the bound keeps the target.
     """
 
     threshold: float
@@ -55,6 +56,7 @@ class SelectiveThreshold:
     error: float
     bound: float
     certified: bool
+    delta: float = 0.1
 
 
 def risk_coverage(confidence: ArrayLike, correct: ArrayLike) -> RiskCoverage:
@@ -128,7 +130,7 @@ def choose_threshold(
     if chosen is not None:
         return chosen
     above = max(NEVER, float(np.nextafter(scores.max(), np.inf)))
-    return SelectiveThreshold(above, target_error, 0.0, 0.0, 1.0, False)
+    return SelectiveThreshold(above, target_error, 0.0, 0.0, 1.0, False, delta)
 
 
 def measure_threshold(
@@ -152,6 +154,7 @@ def measure_threshold(
         error=errors / n if n else 0.0,
         bound=bound,
         certified=bound <= target_error,
+        delta=delta,
     )
 
 
