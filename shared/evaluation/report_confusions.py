@@ -128,9 +128,9 @@ def draw_matrix(counts: Counts, labels: Sequence[str], classes: Sequence[int], c
     font = f'style="font-size:{letters:.1f}px"'
     return Markup(
         f'<div class="matrix"><div class="names"><svg width="{NAMES}" '
-        f'height="{head + height}" {font} aria-hidden="true">'
+        f'height="{head + height + 4}" {font} aria-hidden="true">'
         f'{"".join(names)}</svg></div><div class="scroll"><svg width="{width}" '
-        f'height="{head + height}" {font} role="img" aria-label="Confusion matrix of {size} '
+        f'height="{head + height + 4}" {font} role="img" aria-label="Confusion matrix of {size} '
         f'classes"><rect class="ground" y="{head}" width="{width}" height="{height}"/>'
         f"{''.join(heads)}{''.join(cells)}</svg></div></div>"
     )
