@@ -30,9 +30,16 @@ class ClassScore:
 
 
 def accuracy(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """The share of rows whose class is right, in [0, 1]; ValueError when there is no row."""
-    truth, predicted = _pair(truth, predicted)
-    return float(np.mean(truth == predicted))
+    """The share of rows whose class is right, in [0, 1]; ValueError when there is no row.
+
+    A truth of -1 stands for a class that the model does not know: it is never right.
+    """
+    first, second = np.asarray(truth), np.asarray(predicted)
+    if first.ndim != 1 or first.shape != second.shape or len(first) == 0:
+        raise ValueError(
+            f"shapes {first.shape} and {second.shape}: need the same rows, one at least"
+        )
+    return float(np.mean((first == second) & (first >= 0)))
 
 
 def macro_f1(truth: ArrayLike, predicted: ArrayLike) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -55,13 +55,14 @@ QUOTED_LETTERS = 400
 class ReportData:
     """What a report is made of: n texts of the classes, and o texts of none after them.
 
-    ``truth`` int[n] and the probabilities float[n, k] (before and after temperature scaling)
-    speak of the first n. ``confidence`` float[n + o], what thresholds are set on, ``correct``
-    bool[n + o] and ``in_scope_scores`` float[n + o] speak of all; an out-of-scope text is never
-    correct. ``confidence`` and ``correct`` default to the top class's calibrated probability and
-    whether it is right. ``curves`` holds rows with ``step``, ``epoch``, ``loss`` and perhaps
-    ``validation_accuracy``. ``threshold`` is the one in use, ``chosen_on`` the examples it was
-    chosen on, ``split`` what the n texts are. ``notes`` are sentences shown at the top.
+    ``truth`` int[n] (-1 where the model does not know the class) and the probabilities float[n, k]
+    (before and after temperature scaling) speak of the first n. ``confidence`` float[n + o], what
+    thresholds are set on, ``correct`` bool[n + o] and ``in_scope_scores`` float[n + o] speak of
+    all; an out-of-scope text is never correct. ``confidence`` and ``correct`` default to the top
+    class's calibrated probability and whether it is right. ``curves`` holds rows with ``step``,
+    ``epoch``, ``loss`` and perhaps ``validation_accuracy``. ``threshold`` is the one in use,
+    ``chosen_on`` the examples it was chosen on, ``split`` what the n texts are. ``notes`` are
+    sentences shown at the top.
     """
 
     title: str
@@ -119,7 +120,7 @@ def render_report(data: ReportData) -> str:
     source = environment.loader.get_source(environment, "report.js")[0]  # type: ignore[union-attr]
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
     return environment.get_template(TEMPLATE).render(
-        script=source, script_hash=digest, **_view(data)
+        script=source, script_hash=digest, **_view(_known(data))
     )
 
 
@@ -141,6 +142,29 @@ def wording(value: Any) -> str:
 def breakable(name: str) -> Markup:
     """A name that may be broken after its underscores, where a line is narrow."""
     return Markup("_<wbr>").join(name.split("_"))
+
+
+def _known(data: ReportData) -> ReportData:
+    """The data without texts of classes that the model does not know, and a note of how many."""
+    known = np.asarray(data.truth) >= 0
+    if known.all():
+        return data
+    everyone = np.concatenate([known, np.ones(len(data.out_of_scope_texts), dtype=bool)])
+    left_out = int((~known).sum())
+    return replace(
+        data,
+        texts=[text for text, kept in zip(data.texts, known, strict=True) if kept],
+        truth=data.truth[known],
+        probabilities_before=data.probabilities_before[known],
+        probabilities_after=data.probabilities_after[known],
+        confidence=None if data.confidence is None else data.confidence[everyone],
+        correct=None if data.correct is None else data.correct[everyone],
+        in_scope_scores=None if data.in_scope_scores is None else data.in_scope_scores[everyone],
+        notes=[
+            *data.notes,
+            f"Left out here: {left_out:,} texts whose class was not among the training data.",
+        ],
+    )
 
 
 def _view(data: ReportData) -> dict[str, Any]:

@@ -37,6 +37,10 @@ def test_values_worked_out_by_hand() -> None:
     assert confusion_matrix(TRUTH, PREDICTED, 3).tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
 
 
+def test_a_class_that_the_model_does_not_know_is_never_right() -> None:
+    assert accuracy([0, -1, -1, 1], [0, 1, -1, 0]) == 0.25
+
+
 def test_the_per_class_table_by_hand() -> None:
     table = per_class_table(TRUTH, PREDICTED, ["a", "b", "c", "never"])
     assert table[0] == ClassScore("a", 2 / 3, 2 / 3, 2 / 3, 3, 3)
@@ -82,10 +86,14 @@ def test_ties_count_as_argmax_does() -> None:
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one row"):
+    with pytest.raises(ValueError, match="one at least"):
         accuracy([], [])
-    with pytest.raises(ValueError, match="3 rows of truth, 2"):
+    with pytest.raises(ValueError, match="same rows"):
         accuracy([0, 1, 2], [0, 1])
+    with pytest.raises(ValueError, match="at least one row"):
+        macro_f1([], [])
+    with pytest.raises(ValueError, match="3 rows of truth, 2"):
+        macro_f1([0, 1, 2], [0, 1])
     with pytest.raises(ValueError, match="not negative"):
         macro_f1([0, -1], [0, 1])
     with pytest.raises(ValueError, match="not below 2"):

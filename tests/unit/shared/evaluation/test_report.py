@@ -231,6 +231,16 @@ def test_little_data_makes_a_plain_report() -> None:
     assert 'id="scope"' not in page
 
 
+def test_texts_of_unknown_classes_are_left_out_with_a_note() -> None:
+    data = make(3, 60, out_of_scope=4)
+    truth = data.truth.copy()
+    truth[[0, 1, 2]] = -1
+    words = outline(render_report(replace(data, truth=truth))).text
+    assert "Left out here: 3 texts" in words
+    assert "57 test texts of 3 classes" in words
+    assert "4 texts that belong to no class" in words
+
+
 def test_a_perfect_model_has_no_errors_to_show() -> None:
     truth = np.arange(3).repeat(20)
     rows = np.eye(3)[truth]
