@@ -31,6 +31,9 @@ _LOOKED_AT = 100
 _BATCH = 4_096
 """Rows of a Parquet file in memory at once."""
 
+_READ = 1 << 16
+"""Bytes that are read of a Parquet column at once."""
+
 
 def read_file(
     path: Path,
@@ -190,7 +193,8 @@ def _read_parquet(
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        # Read ahead of nothing: by default pyarrow would hold every column chunk at once.
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=_READ) as file:
             names = list(file.schema_arrow.names)
             columns = find_columns(names, where=str(path), text=text, label=label, split=split)
             wanted = [name for name in (columns.text, columns.label, columns.split) if name]

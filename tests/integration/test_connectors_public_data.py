@@ -99,9 +99,9 @@ def test_a_file_in_another_encoding_holds_the_same(public_data: Path, tmp_path: 
     """Real rows, so written that delimiter, encoding and line ends all have to be found."""
     original = read_file(public_data / "banking77" / "test.csv")
     path = tmp_path / "test.txt"
-    rows = "\r\n".join(
-        f'"{e.text.replace(chr(34), chr(34) * 2)}";{e.label}' for e in original.examples
-    )
-    path.write_bytes(f"sep;label\r\n{rows}".encode("utf-16"))
+    with path.open("w", encoding="utf-16", newline="") as file:
+        writer = csv.writer(file, delimiter=";", quoting=csv.QUOTE_ALL)
+        writer.writerow(["sep", "label"])
+        writer.writerows((example.text, example.label) for example in original.examples)
     read = read_file(path, text_column="sep")
     assert read.examples == original.examples

@@ -296,3 +296,26 @@ def test_a_large_file_without_line_ends_streams_too(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert len(outcomes) == 3
     assert peak < 12_000_000
+
+
+@pytest.mark.parametrize("row_group_size", [2_000, 1_000_000])
+def test_a_large_parquet_file_streams_too(tmp_path: Path, row_group_size: int) -> None:
+    path = tmp_path / "a.parquet"
+    table = pyarrow.table(
+        {
+            "text": [f"{number} " + "weeks " * 80 for number in range(40_000)],
+            "label": [str(number % 7) for number in range(40_000)],
+        }
+    )
+    pyarrow.parquet.write_table(
+        table, path, row_group_size=row_group_size, compression="none", use_dictionary=False
+    )
+    del table
+    assert path.stat().st_size > 18_000_000
+    before = pyarrow.total_allocated_bytes()
+    held = []
+    for number, _ in enumerate(iterate_file(path)):
+        if number % 1_000 == 0:
+            held.append(pyarrow.total_allocated_bytes() - before)
+    assert number == 39_999
+    assert max(held) < 8_000_000, f"{max(held):,} bytes"
