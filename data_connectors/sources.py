@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from data_connectors.downloads import Progress, ProgressLine
 from shared.errors import SettingsError, UnknownDataset, UnreadableFile
 from shared.records import Dataset, Example, SplitName
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from data_connectors.downloads import Progress
 
 NOTHING_SHIPPED: Mapping[str, Path] = MappingProxyType({})
 
@@ -38,6 +41,7 @@ def load_dataset(
 
     Raises UnknownDataset with the names there are, and what the connectors raise.
     """
+    from data_connectors.downloads import ProgressLine
     from data_connectors.public_datasets import PUBLIC_DATASETS, load_public_dataset
 
     if source in PUBLIC_DATASETS:

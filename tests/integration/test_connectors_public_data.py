@@ -76,7 +76,7 @@ def test_banking77_oos(load, tmp_path: Path) -> None:  # type: ignore[no-untyped
     held_out = {e.details["intent"] for e in outside if e.details["kind"] == "near"}
     assert len(held_out) == 27
     assert not held_out & set(dataset.labels)
-    # Rows that the publisher split at a line break inside a text: all published rows are counted.
+    # Blank lines that line breaks inside texts left in the published files.
     assert {reject.reason for reject in dataset.rejects} == {"the text is blank"}
     assert len(dataset.rejects) == 8
     rows = [json.loads(line) for line in rejects.read_text().splitlines()]
