@@ -24,10 +24,10 @@ def start() -> None:
     try:
         health = client.ready()
         versions = health.versions
-        if health.status == "not ready":
+        if health.status != "ready":
             st.warning(
-                "**The API is there, but no model is ready yet.**  \nIt may be warming up. If no "
-                "model was ever trained: `triptych train support --data sample:support`, or "
+                f"**The API is there, but no model is ready yet.**  \n{plain(health.status)}  \n"
+                "If no model was ever trained: `triptych train support --data sample:support`, or "
                 "`triptych demo`.",
                 icon=":material/hourglass:",
             )

@@ -73,13 +73,16 @@ class TriptychClient:
     # The server itself
 
     def ready(self) -> shapes.Health:
-        """Whether every app is warmed up. Never waits and never tries twice."""
+        """Status ``ready`` once every app is warmed up, else what it waits for.
+
+        Asks once and never waits.
+        """
         try:
             answer = self._calls.send("GET", "/readyz", repeat=False, attempts=1)
         except ApiError as error:
             if error.status != 503:
                 raise
-            return shapes.Health(status="not ready")
+            return shapes.Health(status=error.message)
         return self._calls.read(answer, shapes.Health)
 
     # Model versions

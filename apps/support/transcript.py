@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from shared.api.support import ChatReply, Conversation, Handover, Message, Owner, Source
-from shared.ui.confidence import action_badge, intent_bars
+from shared.ui.confidence import action_badge, confidence_meter, intent_bars
 from shared.ui.reader import local
 from shared.ui.wording import percent, plain, title_of
 
-_AVATARS = {
-    "customer": ":material/person:",
-    "bot": ":material/smart_toy:",
-    "person": ":material/support_agent:",
+_LOOKS = {
+    "customer": ("user", ":material/person:"),
+    "bot": ("assistant", ":material/smart_toy:"),
+    "person": ("assistant", ":material/support_agent:"),
 }
 _OWNERS: dict[Owner, tuple[str, str, str]] = {
     "bot": ("the bot answers", ":material/smart_toy:", "green"),
@@ -35,39 +35,36 @@ def show_messages(messages: Sequence[Message], replies: Mapping[int, ChatReply])
     """The turns in order. ``replies`` holds what the API said of customers' messages, by id."""
     asked: Message | None = None
     for message in messages:
-        with st.chat_message(message.author, avatar=_AVATARS[message.author]):
+        side, avatar = _LOOKS[message.author]
+        with st.chat_message(side, avatar=avatar), st.container(gap="xsmall"):
             st.text(message.text, width="stretch")
-            who = f"{plain(message.name)} · " if message.name else ""
             if message.author == "bot":
-                _show_grounds(message, asked, replies)
+                _show_grounds(message, asked, replies.get(asked.id) if asked else None)
             else:
+                who = f"{plain(message.name)} · " if message.name else ""
                 st.caption(f"{who}{local(message.created_at)}")
         if message.author == "customer":
             asked = message
 
 
-def _show_grounds(
-    message: Message, asked: Message | None, replies: Mapping[int, ChatReply]
-) -> None:
+def _show_grounds(message: Message, asked: Message | None, reply: ChatReply | None) -> None:
     """What the bot did, how sure it was, and why."""
-    reply = replies.get(asked.id) if asked else None
-    action = message.action or (asked.action if asked else None)
-    intent = message.intent or (asked.intent if asked else None)
-    confidence = message.confidence if message.confidence is not None else None
-    if confidence is None and asked:
-        confidence = asked.confidence
+    judged = message if message.action or asked is None else asked
+    grounds = [local(message.created_at)]
+    if judged.intent and judged.confidence is not None:
+        grounds.insert(0, f"{plain(title_of(judged.intent))} · {percent(judged.confidence)} sure")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if action:
-            action_badge(action)
-        if intent and confidence is not None:
-            st.caption(f"{plain(title_of(intent))} · {percent(confidence)} sure", width="content")
-        st.caption(local(message.created_at), width="content")
-    if reply is None:
+        if judged.action:
+            action_badge(judged.action)
+        if judged.confidence is not None:
+            confidence_meter(judged.confidence)
+        st.caption(" · ".join(grounds), width="content")
+    if reply is None or reply.action == "handoff":
         return
-    if reply.reason:
-        st.caption(plain(reply.reason[:1].upper() + reply.reason[1:]))
+    because = [plain(reply.reason[:1].upper() + reply.reason[1:])] if reply.reason else []
     if reply.source:
-        st.caption(_source_line(reply.source))
+        because.append(_source_line(reply.source))
+    st.caption("  \n".join(because))
 
 
 def _source_line(source: Source) -> str:
@@ -80,7 +77,7 @@ def _source_line(source: Source) -> str:
 def show_handover(handover: Handover) -> None:
     """Why a person was called, and what the model would have guessed."""
     with st.container(border=True):
-        st.markdown(f"**A person was called.** {plain(handover.reason)}")
+        st.markdown(f"**A person was called:** {plain(handover.reason)}")
         if handover.ranked:
             st.caption("The model's best guesses")
             intent_bars(handover.ranked)

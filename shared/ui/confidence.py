@@ -1,4 +1,4 @@
-"""How sure the model is: a bar, chips of intents, words that weighed in, and a badge of the action.
+"""How sure the model is: bars, words that weighed in, and a badge of the action.
 
 The functions that end in ``_html`` are pure and escape what they are given.
 """
@@ -32,9 +32,9 @@ def action_word(action: Action) -> str:
     return _ACTIONS[action][0]
 
 
-def confidence_bar(label: str, share: float) -> None:
-    """A labelled bar of a share in [0, 1]."""
-    st.html(bars_html([IntentScore(intent=label, probability=share)], named=False))
+def confidence_meter(share: float) -> None:
+    """A short bar of a share in [0, 1], to stand within a line."""
+    st.html(meter_html(share), width="content")
 
 
 def intent_bars(scores: Sequence[IntentScore], most: int = 3) -> None:
@@ -47,11 +47,11 @@ def words_that_weighed(tokens: Sequence[TokenShape]) -> None:
     st.html(words_html(tokens))
 
 
-def bars_html(scores: Sequence[IntentScore], *, named: bool = True) -> str:
-    """One bar a score; ``named`` turns an intent's name into words."""
+def bars_html(scores: Sequence[IntentScore]) -> str:
+    """One labelled bar a score."""
     rows = []
     for place, score in enumerate(scores):
-        label = escape(title_of(score.intent) if named else score.intent)
+        label = escape(title_of(score.intent))
         width = max(0.0, min(1.0, score.probability)) * 100
         strength = 1.0 if place == 0 else 0.55
         rows.append(
@@ -65,6 +65,17 @@ def bars_html(scores: Sequence[IntentScore], *, named: bool = True) -> str:
             f'width:{width:.1f}%;background:rgba({_FOR},{strength})"></div></div></div>'
         )
     return "".join(rows)
+
+
+def meter_html(share: float) -> str:
+    """One bar without a label."""
+    width = max(0.0, min(1.0, share)) * 100
+    return (
+        f'<div role="meter" aria-label="confidence" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{width:.0f}" style="width:4.5rem;height:.4rem;border-radius:.2rem;'
+        'overflow:hidden;background:rgba(128,140,138,.3)"><div style="height:100%;'
+        f'width:{width:.1f}%;background:rgb({_FOR})"></div></div>'
+    )
 
 
 def words_html(tokens: Sequence[TokenShape]) -> str:

@@ -105,16 +105,16 @@ def metrics_table(
 
 def headline(metrics: Mapping[str, Any], target_error: float | None) -> None:
     """The four numbers to know first."""
-    target = f" (target {percent(target_error)})" if target_error is not None else ""
+    target = f" (target {percent(target_error)})" if target_error is not None else " answers"
     shown = (
         ("Accuracy", percent(value_at(metrics, "accuracy"), 1)),
         ("Answered by the bot", percent(value_at(metrics, "coverage_at_target"), 1)),
-        (f"Wrong among answered{target}", percent(value_at(metrics, "error_at_target"), 1)),
+        (f"Wrong{target}", percent(value_at(metrics, "error_at_target"), 1)),
         ("Calibration error", percent(value_at(metrics, "expected_calibration_error"), 2)),
     )
     with st.container(horizontal=True):
         for title, value in shown:
-            st.metric(title, value, border=True, width=215)
+            st.metric(title, value, border=True, width=172)
 
 
 def comparison_chart(

@@ -52,7 +52,9 @@ def show_summary(summary: ConversationSummary) -> None:
         st.text(shortened(summary.last_text, 160))
         if summary.reason:
             st.caption(plain(summary.reason))
-        st.button("Open", key=f"open-{summary.id}", on_click=open_chat, args=(summary.id,))
+        if st.button("Open", key=f"open-{summary.id}"):
+            open_chat(summary.id)
+            st.rerun()
 
 
 def show_list() -> None:

@@ -140,23 +140,22 @@ metrics_tab, report_tab, versions_tab, card_tab = st.tabs(
     ["Metrics", "Report", "Versions and switch", "Model card"]
 )
 with metrics_tab:
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        st.dataframe(
-            metrics_table(version.metrics, beside),
-            hide_index=True,
-            column_config={
-                "metric": st.column_config.Column(width="medium"),
-                "value": st.column_config.Column(width=80),
-                "what it says": st.column_config.Column(width="large"),
-            },
-        )
-    with right:
-        st.altair_chart(comparison_chart(version.metrics, version.version, beside))
-        if beside is not None:
-            st.caption("Bars: this version. Orange ticks: the version in use.")
-        if card.get("reason"):
-            st.caption(f"Why this method: {plain(str(card['reason']))}")
+    st.altair_chart(comparison_chart(version.metrics, version.version, beside))
+    if beside is not None:
+        st.caption("Bars: this version. Orange ticks: the version in use.")
+    st.dataframe(
+        metrics_table(version.metrics, beside),
+        hide_index=True,
+        height="content",
+        column_config={
+            "metric": st.column_config.Column(width=175, pinned=True),
+            "value": st.column_config.Column(width=75),
+            "95 % interval": st.column_config.Column(width=130),
+            "in use": st.column_config.Column(width=75),
+        },
+    )
+    if card.get("reason"):
+        st.caption(f"Why this method: {plain(str(card['reason']))}")
 with report_tab:
     try:
         page = client.model_report(APP, version.version)

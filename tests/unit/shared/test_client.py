@@ -202,7 +202,7 @@ def test_an_api_that_is_not_there_is_named(client_of) -> None:
 
 def test_readiness_is_asked_once_and_a_503_is_an_answer(client_of) -> None:
     script = Script(problem(503, "not_ready"))
-    assert client_of(script).ready().status == "not ready"
+    assert client_of(script).ready().status == "not_ready!"
     assert len(script.asked) == 1
     ready = Script(answer(200, {"status": "ready", "versions": {"support": "v1"}}))
     assert client_of(ready).ready().versions == {"support": "v1"}
