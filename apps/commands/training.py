@@ -1,0 +1,23 @@
+"""``triptych train`` and ``triptych evaluate``: each app brings its own command."""
+
+from __future__ import annotations
+
+import click
+
+from shared.command_line import LazyGroup
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={"support": ("apps.support.training_commands:train", "An intent classifier.")},
+)
+def train() -> None:
+    """Fine-tune a model for an app, evaluate it, and register the version."""
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={"support": ("apps.support.training_commands:evaluate", "The intent classifier.")},
+)
+def evaluate() -> None:
+    """Measure a model version on a data set."""

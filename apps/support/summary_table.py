@@ -1,0 +1,53 @@
+"""A training or evaluation as a table for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+PERCENT = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "top3_accuracy": "right class among the top 3",
+    "expected_calibration_error": "expected calibration error",
+    "expected_calibration_error_uncalibrated": "  before temperature scaling",
+    "coverage_at_target": "answered automatically",
+    "error_at_target": "  of these wrong",
+}
+
+
+def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
+    """Print what was trained or measured, on which data, and how good it is."""
+    console = console or Console()
+    metrics = summary["metrics"]
+    table = Table(title=f"{summary['app']} {summary['version']}", show_header=False, min_width=56)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    data = summary["data"]
+    table.add_row("data", str(data["name"]))
+    counts = [f"{data[name]:,} {name}" for name in ("train", "validation", "gate", "test")]
+    table.add_row("examples", ", ".join(counts))
+    table.add_row("method", f"{summary['method']} on {summary['encoder']}, seed {summary['seed']}")
+    table.add_section()
+    for name, title in PERCENT.items():
+        if metrics.get(name) is not None:
+            table.add_row(title, f"{100 * metrics[name]:.2f} %")
+    interval = (metrics.get("intervals") or {}).get("accuracy")
+    if interval:
+        low, high = interval
+        table.add_row("accuracy, 95 % interval", f"{100 * low:.2f} to {100 * high:.2f} %")
+    strays = metrics.get("out_of_scope")
+    if strays:
+        table.add_row("out-of-scope AUROC", f"{strays['auroc']:.3f}")
+        table.add_row("out-of-scope AUPRC", f"{strays['auprc']:.3f}")
+        table.add_row("out-of-scope answered", f"{100 * strays['answered']:.2f} %")
+    table.add_section()
+    seconds = summary["seconds"]
+    table.add_row("seconds", ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()))
+    if "promotion" in summary:
+        promotion = summary["promotion"]
+        state = "in use" if promotion["promoted"] else "not in use"
+        table.add_row(state, promotion["reason"])
+    console.print(table)

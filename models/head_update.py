@@ -1,0 +1,142 @@
+"""A head fitted again on stored vectors: a new class or correction is live in seconds."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.confidence import NEIGHBOURS, fit_confidence
+from models.registry import ModelRegistry, ModelVersion
+from models.text_classifier import ClassificationHead, TextClassifier, TextPredictor, forward
+from models.version_content import read_examples, write_examples
+from shared.evaluation.open_set import neighbour_similarity
+from shared.evaluation.selective import choose_threshold
+from shared.finetuning.linear_head import fit_linear_head
+from shared.finetuning.progress import ProgressReporter
+from shared.privacy import mask_personal_data
+from shared.records import Example
+
+CARRIED_OVER = ("gate.jsonl", "validation.jsonl", "splits.json", "training_log.jsonl")
+
+
+def refit(
+    registry: ModelRegistry,
+    version: ModelVersion,
+    new_examples: Sequence[Example],
+    *,
+    now: datetime,
+    report: ProgressReporter | None = None,
+) -> ModelVersion:
+    """A new version: the encoder of ``version``, a head on its examples and the new ones.
+
+    The head keeps its shape (cosine or linear). A new class of a cosine head starts from the
+    mean of its vectors; the class vectors that were fine-tuned stay as they are, so the old
+    classes keep their logits. A linear head is fitted again. Temperature, confidence and the
+    answer threshold are set anew on the stored validation examples.
+    """
+    started = time.monotonic()
+    registry.verify(version)
+    base = TextPredictor.load(version)
+    if report is not None:
+        report.say(f"embedding {len(new_examples)} new examples")
+    added = [(mask_personal_data(example.text), example.label) for example in new_examples]
+    vectors = base.embed([text for text, _ in added])
+    bank = [*base.bank, *added]
+    bank_vectors = np.concatenate([base.bank_vectors, vectors])
+    labels = tuple(sorted({label for _, label in bank}))
+    head = _new_head(base, labels, bank, bank_vectors)
+    classifier = TextClassifier(base.encoder, head)
+    validation = read_examples(version.folder / "validation.jsonl")
+    numbers = {label: number for number, label in enumerate(labels)}
+    truth = np.array([numbers.get(e.label, -1) for e in validation], dtype=np.int64)
+    confidence, threshold = base.confidence, base.answer_threshold
+    thresholds = dict(version.card["thresholds"])
+    if (truth >= 0).any():
+        held_vectors, held_logits = forward(classifier, [e.text for e in validation])
+        similarity = neighbour_similarity(held_vectors, bank_vectors, NEIGHBOURS)
+        confidence, sure = fit_confidence(held_logits, similarity, truth)
+        chosen = choose_threshold(
+            sure, held_logits.argmax(axis=1) == truth, target_error=base.target_error
+        )
+        threshold = chosen.threshold
+        thresholds |= {
+            "answer": chosen.threshold,
+            "temperature": confidence.temperature,
+            "coverage": chosen.coverage,
+            "error": chosen.error,
+            "bound": chosen.bound,
+            "certified": chosen.certified,
+        }
+    predictor = TextPredictor(
+        "unregistered",
+        {},
+        classifier,
+        labels,
+        confidence,
+        bank,
+        bank_vectors,
+        threshold,
+        base.target_error,
+    )
+    card = _card(version, labels, thresholds, len(new_examples), time.monotonic() - started)
+
+    def write(folder: Path) -> None:
+        predictor.save(folder)
+        for name in CARRIED_OVER:
+            if (version.folder / name).is_file():
+                shutil.copy2(version.folder / name, folder / name)
+        write_examples(folder / "added.jsonl", new_examples)
+
+    return registry.add(version.app, card=card, write=write, now=now)
+
+
+def _new_head(
+    base: TextPredictor,
+    labels: Sequence[str],
+    bank: Sequence[tuple[str, str]],
+    vectors: np.ndarray[Any, np.dtype[np.float32]],
+) -> ClassificationHead:
+    old = base.classifier.head
+    truth = np.array([labels.index(label) for _, label in bank], dtype=np.int64)
+    if not old.cosine:
+        fitted = fit_linear_head(vectors, truth, classes=len(labels))
+        weight, bias = torch.from_numpy(fitted.weight), torch.from_numpy(fitted.bias)
+        return ClassificationHead(weight, bias, 1.0, cosine=False)
+    weight_rows = []
+    for number, label in enumerate(labels):
+        if label in base.labels:
+            row = old.weight[base.labels.index(label)].detach().cpu().numpy()
+        else:
+            row = vectors[truth == number].mean(axis=0)
+        weight_rows.append(row / np.linalg.norm(row))
+    weight = torch.from_numpy(np.stack(weight_rows).astype(np.float32))
+    return ClassificationHead(weight, torch.zeros(len(labels)), old.scale, cosine=True)
+
+
+def _card(
+    version: ModelVersion,
+    labels: Sequence[str],
+    thresholds: Mapping[str, Any],
+    added: int,
+    seconds: float,
+) -> dict[str, Any]:
+    card = dict(version.card)
+    data = {**card["data"], "train": card["data"]["train"] + added, "added": added}
+    return {
+        **card,
+        "base": version.name,
+        "method": "head update",
+        "labels": list(labels),
+        "data": data,
+        "thresholds": dict(thresholds),
+        "metrics": {},
+        "seconds": {"prepare": 0.0, "train": round(seconds, 3), "evaluate": 0.0},
+        "reason": f"the head of {version.name} with {added} more examples; the encoder is the same",
+    }

@@ -1,0 +1,258 @@
+"""Step three: the task head on the encoder, and the loaded version that answers requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from models.confidence import NEIGHBOURS, ConfidenceModel
+from models.encoder import TextEncoder
+from models.registry import ModelVersion
+from shared.errors import RegistryError
+from shared.evaluation.open_set import neighbour_similarity
+from shared.finetuning.hardware import Hardware
+from shared.finetuning.progress import ProgressReporter
+from shared.finetuning.recipe import Recipe
+from shared.records import LabelScore, Neighbour, Prediction
+
+RANKED = 10
+"""Classes that a prediction lists."""
+
+
+class ClassificationHead(nn.Module):
+    """Logits from unit vectors: scaled cosines to class vectors, or a plain linear map."""
+
+    def __init__(
+        self, weight: torch.Tensor, bias: torch.Tensor, scale: float, cosine: bool
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.float().clone())
+        self.bias = nn.Parameter(bias.float().clone(), requires_grad=not cosine)
+        self.scale = float(scale)
+        self.cosine = cosine
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Logits float32 [b, classes] of unit vectors [b, dimensions]."""
+        with torch.autocast(vectors.device.type, enabled=False):
+            weight = nn.functional.normalize(self.weight, dim=-1) if self.cosine else self.weight
+            return self.scale * (vectors.float() @ weight.T) + self.bias
+
+
+class TextClassifier(nn.Module):
+    """Encoder and head, trained together."""
+
+    def __init__(self, encoder: TextEncoder, head: ClassificationHead) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Logits float32 [b, classes] of token ids and mask, both [b, t]."""
+        logits: torch.Tensor = self.head(self.encoder(input_ids, attention_mask))
+        return logits
+
+    def parameter_groups(self, recipe: Recipe) -> list[dict[str, object]]:
+        """What trains, at which rate: matrices decay, vectors do not, the lowest layers rest."""
+        encoder = self.encoder
+        encoder.embedding.requires_grad_(recipe.train_embeddings)
+        for layer in encoder.layers[: recipe.frozen_layers]:
+            layer.requires_grad_(False)
+        pooler = getattr(encoder.backbone, "pooler", None)
+        if isinstance(pooler, nn.Module):
+            pooler.requires_grad_(False)
+        body = [p for p in encoder.parameters() if p.requires_grad]
+        head = [p for p in self.head.parameters() if p.requires_grad]
+        rate, decay = recipe.learning_rate, recipe.weight_decay
+        groups: list[dict[str, object]] = [
+            {"params": [p for p in body if p.ndim > 1], "lr": rate, "weight_decay": decay},
+            {"params": [p for p in body if p.ndim <= 1], "lr": rate, "weight_decay": 0.0},
+            {"params": head, "lr": recipe.head_learning_rate, "weight_decay": 0.0},
+        ]
+        return [group for group in groups if group["params"]]
+
+
+class TextPredictor:
+    """A version, loaded: what serving uses. Concurrent calls are safe, it only reads."""
+
+    def __init__(
+        self,
+        version: str,
+        card: Mapping[str, Any],
+        classifier: TextClassifier,
+        labels: Sequence[str],
+        confidence: ConfidenceModel,
+        bank: Sequence[tuple[str, str]],
+        bank_vectors: NDArray[np.float32],
+        answer_threshold: float,
+        target_error: float,
+    ) -> None:
+        if len(bank) != len(bank_vectors):
+            message = f"{len(bank)} training texts and {len(bank_vectors)} vectors: {version}"
+            raise RegistryError(message, version=version)
+        self.version = version
+        self.card = card
+        self.classifier = classifier.eval().requires_grad_(False)
+        self.encoder = classifier.encoder
+        self.labels = tuple(labels)
+        self.confidence = confidence
+        self.answer_threshold = answer_threshold
+        self.target_error = target_error
+        self._bank = tuple(bank)
+        self._bank_vectors = bank_vectors
+
+    @classmethod
+    def load(cls, version: ModelVersion) -> TextPredictor:
+        """Load a version that the registry has verified."""
+        from safetensors.numpy import load_file
+
+        plain = json.loads((version.folder / "classifier.json").read_text(encoding="utf-8"))
+        arrays = load_file(version.folder / "classifier.safetensors")
+        encoder = TextEncoder.load(version.folder / "encoder", max_length=plain["max_length"])
+        encoder.name = plain["encoder"]
+        head = ClassificationHead(
+            torch.from_numpy(arrays["weight"]),
+            torch.from_numpy(arrays["bias"]),
+            plain["scale"],
+            plain["cosine"],
+        )
+        with (version.folder / "examples.jsonl").open(encoding="utf-8") as lines:
+            bank = [(row["text"], row["label"]) for row in map(json.loads, lines)]
+        return cls(
+            version.name,
+            version.card,
+            TextClassifier(encoder, head),
+            plain["labels"],
+            ConfidenceModel.from_json(plain["confidence"]),
+            bank,
+            arrays["bank"].astype(np.float32),
+            plain["answer_threshold"],
+            plain["target_error"],
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write everything that ``load`` reads but the card."""
+        from safetensors.numpy import save_file
+
+        self.encoder.save(folder / "encoder")
+        head = self.classifier.head
+        save_file(
+            {
+                "weight": head.weight.detach().cpu().numpy(),
+                "bias": head.bias.detach().cpu().numpy(),
+                "bank": self._bank_vectors.astype(np.float16),
+            },
+            folder / "classifier.safetensors",
+        )
+        plain = {
+            "labels": self.labels,
+            "encoder": self.encoder.name,
+            "max_length": self.encoder.max_length,
+            "scale": head.scale,
+            "cosine": head.cosine,
+            "confidence": self.confidence.as_json(),
+            "answer_threshold": self.answer_threshold,
+            "target_error": self.target_error,
+        }
+        text = json.dumps(plain, ensure_ascii=False, indent=1)
+        (folder / "classifier.json").write_text(text, encoding="utf-8")
+        with (folder / "examples.jsonl").open("w", encoding="utf-8") as lines:
+            for text, label in self._bank:
+                row = {"text": text, "label": label}
+                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction a text, in order."""
+        if not texts:
+            return []
+        vectors, logits = self._forward(texts)
+        return self.predictions(vectors, logits)
+
+    def predictions(
+        self, vectors: NDArray[np.float32], logits: NDArray[np.float32]
+    ) -> list[Prediction]:
+        """Predictions of vectors [n, dimensions] and logits [n, classes] that were computed."""
+        probabilities, scores, confidence = self.assess(vectors, logits)
+        result = []
+        for row, score, sure in zip(probabilities, scores, confidence, strict=True):
+            best = np.argsort(-row, kind="stable")[:RANKED]
+            ranked = tuple(LabelScore(self.labels[i], float(row[i])) for i in best)
+            result.append(Prediction(ranked, float(score), float(sure), self.version))
+        return result
+
+    def assess(
+        self, vectors: NDArray[np.float32], logits: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Calibrated probabilities [n, classes], in-scope scores [n] and confidence [n]."""
+        similarity = neighbour_similarity(vectors, self._bank_vectors, NEIGHBOURS)
+        probabilities = self.confidence.probabilities(logits)
+        scores = self.confidence.in_scope_scores(logits, similarity)
+        return probabilities, scores, self.confidence.confidence(probabilities, scores)
+
+    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Calibrated probabilities float64 [n, classes] in the order of ``labels``."""
+        if not texts:
+            return np.zeros((0, len(self.labels)))
+        return self.confidence.probabilities(self._forward(texts)[1])
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors float32 [n, dimensions] by the fine-tuned encoder."""
+        return self.encoder.embed(texts)
+
+    def predict_and_embed(
+        self, texts: Sequence[str]
+    ) -> tuple[list[Prediction], NDArray[np.float32]]:
+        """Predictions and vectors in one pass through the encoder."""
+        if not texts:
+            return [], np.zeros((0, self.encoder.dimensions), dtype=np.float32)
+        vectors, logits = self._forward(texts)
+        return self.predictions(vectors, logits), vectors
+
+    def neighbours(self, texts: Sequence[str], k: int = NEIGHBOURS) -> list[list[Neighbour]]:
+        """The k nearest training examples of each text, nearest first."""
+        vectors = self.embed(texts)
+        result = []
+        for similarity in vectors @ self._bank_vectors.T:
+            best = np.argsort(-similarity, kind="stable")[:k]
+            result.append(
+                [Neighbour(self._bank[i][0], self._bank[i][1], float(similarity[i])) for i in best]
+            )
+        return result
+
+    def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Uncalibrated logits float32 [b, classes] with gradients, for attributions."""
+        result: torch.Tensor = self.classifier(input_ids, attention_mask)
+        return result
+
+    @property
+    def bank(self) -> tuple[tuple[str, str], ...]:
+        """The training examples (text, label) in the order of ``bank_vectors``."""
+        return self._bank
+
+    @property
+    def bank_vectors(self) -> NDArray[np.float32]:
+        """Unit vectors float32 [n, dimensions] of the training examples."""
+        return self._bank_vectors
+
+    def _forward(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return forward(self.classifier, texts)
+
+
+@torch.inference_mode()
+def forward(
+    classifier: TextClassifier,
+    texts: Sequence[str],
+    hardware: Hardware | None = None,
+    report: ProgressReporter | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Unit vectors [n, dimensions] and logits [n, classes] in the order of the texts."""
+    vectors = classifier.encoder.embed(texts, hardware=hardware, report=report)
+    device = classifier.head.weight.device
+    logits = classifier.head(torch.from_numpy(vectors).to(device)).cpu().numpy()
+    return vectors, logits

@@ -1,0 +1,148 @@
+"""What a text classifier's version holds beside its weights: the card, the splits, the log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any
+
+from models.text_classifier import TextPredictor
+from shared.evaluation.selective import SelectiveThreshold
+from shared.finetuning.hardware import Hardware
+from shared.finetuning.recipe import Recipe
+from shared.finetuning.splits import assignments
+from shared.privacy import mask_personal_data
+from shared.records import Dataset, Example, Splits
+
+LIMITS = (
+    "Numbers hold for messages like those of the test split; other topics, languages or "
+    "channels need a test of their own.",
+    "The error target was certified on validation messages: it holds while incoming messages "
+    "are drawn like them.",
+    "Texts are cut at the recipe's max_length tokens.",
+)
+
+
+def card_of(
+    *,
+    app: str,
+    dataset: Dataset,
+    splits: Splits,
+    recipe: Recipe,
+    reason: str,
+    predictor: TextPredictor,
+    threshold: SelectiveThreshold,
+    metrics: Mapping[str, Any] | None,
+    seconds: Mapping[str, float],
+    hardware: Hardware,
+    source: Mapping[str, Any] | str | None,
+) -> dict[str, Any]:
+    """The model card: enough to know what the version is, and to make it again."""
+    return {
+        "app": app,
+        "method": recipe.method,
+        "encoder": predictor.encoder.name,
+        "seed": recipe.seed,
+        "labels": list(predictor.labels),
+        "data": {
+            "name": dataset.name,
+            "source": source if source is not None else dataset.name,
+            "fingerprint": data_fingerprint(dataset.examples),
+            **splits.counts(),
+            "out_of_scope": {
+                name: sum(not example.in_scope for example in splits[name])
+                for name in ("train", "validation", "gate", "test")
+            },
+            "removed_duplicates": splits.removed_duplicates + splits.removed_conflicts,
+            "rejected": len(dataset.rejects),
+        },
+        "recipe": recipe.model_dump(),
+        "metrics": dict(metrics or {}),
+        "thresholds": {
+            "answer": threshold.threshold,
+            "target_error": threshold.target_error,
+            "temperature": predictor.confidence.temperature,
+            "coverage": threshold.coverage,
+            "error": threshold.error,
+            "bound": threshold.bound,
+            "certified": threshold.certified,
+        },
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "hardware": {"device": hardware.device, "precision": hardware.precision},
+        "code_revision": code_revision(),
+        "packages": {
+            name: package_version(name) for name in ("torch", "transformers", "scikit-learn")
+        }
+        | {"python": platform.python_version()},
+        "limits": list(LIMITS),
+        "reason": reason,
+    }
+
+
+def write_version(
+    folder: Path, predictor: TextPredictor, splits: Splits, events: Sequence[Mapping[str, Any]]
+) -> None:
+    """Everything but card, manifest and report. Personal data in stored texts is masked."""
+    masked = [(mask_personal_data(text), label) for text, label in predictor.bank]
+    replacing_bank(predictor, masked).save(folder)
+    write_examples(folder / "gate.jsonl", splits.gate)
+    write_examples(folder / "validation.jsonl", splits.validation)
+    (folder / "splits.json").write_text(json.dumps(assignments(splits)), encoding="utf-8")
+    with (folder / "training_log.jsonl").open("w", encoding="utf-8") as lines:
+        for event in events:
+            lines.write(json.dumps(event) + "\n")
+
+
+def replacing_bank(predictor: TextPredictor, bank: Sequence[tuple[str, str]]) -> TextPredictor:
+    """The same predictor with other wordings of its training examples."""
+    return TextPredictor(
+        predictor.version,
+        predictor.card,
+        predictor.classifier,
+        predictor.labels,
+        predictor.confidence,
+        bank,
+        predictor.bank_vectors,
+        predictor.answer_threshold,
+        predictor.target_error,
+    )
+
+
+def write_examples(path: Path, examples: Sequence[Example]) -> None:
+    """One JSON line an example, personal data masked."""
+    with path.open("w", encoding="utf-8") as lines:
+        for example in examples:
+            row = {"text": mask_personal_data(example.text), "label": example.label}
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def read_examples(path: Path) -> list[Example]:
+    """The examples of a file that ``write_examples`` wrote."""
+    with path.open(encoding="utf-8") as lines:
+        return [Example(row["text"], row["label"]) for row in map(json.loads, lines)]
+
+
+def data_fingerprint(examples: Sequence[Example]) -> str:
+    """A hash of texts and labels that the order of the rows does not change."""
+    rows = sorted(f"{example.key} {example.label}" for example in examples)
+    return hashlib.blake2b("\n".join(rows).encode(), digest_size=16).hexdigest()
+
+
+def code_revision() -> str:
+    """The commit of the code, or the package's version where there is no checkout."""
+    root = Path(__file__).resolve().parent.parent
+    if (root / ".git").exists():
+        try:
+            found = subprocess.run(
+                ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"],
+                capture_output=True, text=True, timeout=5, check=True,
+            )  # fmt: skip
+            return found.stdout.strip()
+        except (OSError, subprocess.SubprocessError):
+            pass
+    return f"triptych {package_version('triptych')}"

@@ -1,0 +1,71 @@
+"""Where training runs and in what precision, found out and said aloud."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from shared.errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+Precision = Literal["bf16", "fp16", "fp32"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """A device and the precision of its matrix products."""
+
+    device: str
+    precision: Precision
+    reason: str
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context in which matrix products run in the chosen precision."""
+        import torch
+
+        if self.precision == "fp32":
+            return nullcontext()
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.device.split(":")[0], dtype=dtype)
+
+    def gradient_scaler(self) -> torch.amp.GradScaler:
+        """Scales the loss where fp16 needs it (GPUs without bf16); elsewhere it does nothing."""
+        import torch
+
+        kind = self.device.split(":")[0]
+        return torch.amp.GradScaler(kind, enabled=self.precision == "fp16")
+
+
+def choose_hardware(device: str = "auto", precision: str = "auto") -> Hardware:
+    """Pick the device and precision; SettingsError when what was asked for is not there.
+
+    bf16 where the processor or GPU multiplies in it (AVX-512 BF16, AMX, Ampere and later), fp16
+    with a scaled loss on older GPUs, fp32 elsewhere.
+    """
+    import torch
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise SettingsError(f"device {device!r} is none of auto, cpu, cuda", device=device)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(
+            "device cuda was asked for, but torch sees no CUDA device", device=device
+        )
+    chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    if precision != "auto":
+        if precision == "fp16" and chosen == "cpu":
+            raise SettingsError("fp16 trains on GPUs only: use bf16 or fp32 on a processor")
+        known: Precision = (
+            "bf16" if precision == "bf16" else "fp16" if precision == "fp16" else "fp32"
+        )
+        return Hardware(chosen, known, "precision was asked for")
+    if chosen == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Hardware(chosen, "bf16", "the GPU multiplies in bf16")
+        return Hardware(chosen, "fp16", "the GPU has no bf16")
+    capability = torch.cpu.get_capabilities()
+    if capability.get("avx512_bf16") or capability.get("amx_bf16") or capability.get("bf16"):
+        return Hardware(chosen, "bf16", "the processor multiplies in bf16")
+    return Hardware(chosen, "fp32", "the processor has no bf16")

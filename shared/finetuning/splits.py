@@ -1,0 +1,143 @@
+"""Step one: examples are split so that every later number can be trusted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.errors import EmptyData, SingleClass
+from shared.records import SPLIT_NAMES, Dataset, Example, SplitName, Splits
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What share of the examples goes to each held-out split; the rest trains."""
+
+    validation: float = 0.08
+    gate: float = 0.04
+    test: float = 0.15
+
+    def __post_init__(self) -> None:
+        if min(self.validation, self.gate, self.test) < 0:
+            raise ValueError("a share is not negative")
+        if self.validation + self.gate + self.test >= 0.9:
+            raise ValueError("the held-out shares leave less than a tenth for training")
+
+    def given(self, stated: Iterable[SplitName]) -> Shares:
+        """The shares that are still to be drawn when the source states some splits itself."""
+        known = set(stated)
+        return Shares(
+            *(0.0 if n in known else getattr(self, n) for n in ("validation", "gate", "test"))
+        )
+
+
+def split_examples(
+    dataset: Dataset,
+    shares: Shares | None = None,
+    assigned: Mapping[str, SplitName] | None = None,
+    salt: str = "triptych",
+) -> Splits:
+    """Give every example its split, each class in the same shares.
+
+    The source's own splits stand; what it does not state is drawn out of its training examples.
+    ``assigned`` maps the fingerprint of a text to the split that an earlier version gave it: it
+    comes first, so no example ever moves from test to train, and new examples that state
+    ``train`` train. The rest is drawn by a stable hash of the folded text and ``salt``, class
+    by class: order of the file and seed play no part.
+
+    Texts that fold alike are one: the copy of the most held-out split stays, the others are
+    counted in ``removed_duplicates``. A text that has several labels is ambiguous: in the same
+    split its copies are all removed (``removed_conflicts``), else the most held-out one stays.
+
+    Raises EmptyData when no training example is left, SingleClass when one class is.
+    """
+    assigned = assigned or {}
+    unique, duplicates, conflicts = _deduplicate(dataset.examples, assigned)
+    stated: list[Example] = []
+    pool: list[Example] = []
+    for example in unique:
+        known = assigned.get(example.key, example.split)
+        drawn = known is None or (known == "train" and not assigned)
+        (pool if drawn else stated).append(example)
+    to_draw = shares or Shares()
+    if not assigned:
+        to_draw = to_draw.given(example.split for example in stated if example.split)
+    result: dict[SplitName, list[Example]] = {name: [] for name in SPLIT_NAMES}
+    for example in stated:
+        result[assigned.get(example.key, example.split or "train")].append(example)
+    for members in _by_label(pool).values():
+        for name, chosen in _draw(members, to_draw, salt).items():
+            result[name].extend(chosen)
+    splits = Splits(
+        train=tuple(result["train"]),
+        validation=tuple(result["validation"]),
+        gate=tuple(result["gate"]),
+        test=tuple(result["test"]),
+        removed_duplicates=duplicates,
+        removed_conflicts=conflicts,
+    )
+    if not splits.labels:
+        raise EmptyData(f"no training example is left in {dataset.name}", name=dataset.name)
+    if len(splits.labels) == 1:
+        only = splits.labels[0]
+        message = f"all training examples of {dataset.name} are labelled {only!r}: two are needed"
+        raise SingleClass(message, name=dataset.name, label=only)
+    return splits
+
+
+def assignments(splits: Splits) -> dict[str, SplitName]:
+    """The split of every text by its fingerprint, for the next version's ``assigned``."""
+    return {example.key: name for name in SPLIT_NAMES for example in splits[name]}
+
+
+_HELD_OUT_ORDER = {"test": 0, "gate": 1, "validation": 2, "train": 3, None: 4}
+
+
+def _deduplicate(
+    examples: Sequence[Example], assigned: Mapping[str, SplitName]
+) -> tuple[list[Example], int, int]:
+    groups: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        groups[example.key].append(example)
+    unique: list[Example] = []
+    duplicates = conflicts = 0
+    for key, copies in groups.items():
+        if key in assigned:
+            unique.append(copies[-1])
+            duplicates += len(copies) - 1
+            continue
+        rank = min(_HELD_OUT_ORDER[copy.split] for copy in copies)
+        kept = [copy for copy in copies if _HELD_OUT_ORDER[copy.split] == rank]
+        if len({copy.label for copy in kept}) > 1:
+            conflicts += len(copies)
+            continue
+        unique.append(kept[0])
+        duplicates += len(copies) - 1
+    return unique, duplicates, conflicts
+
+
+def _by_label(examples: Iterable[Example]) -> dict[str, list[Example]]:
+    groups: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        groups[example.label].append(example)
+    return dict(sorted(groups.items()))
+
+
+def _draw(members: Sequence[Example], shares: Shares, salt: str) -> dict[SplitName, list[Example]]:
+    """Split one class; at least one example of it is left for training."""
+    order = sorted(members, key=lambda example: _rank(example, salt))
+    drawn: dict[SplitName, list[Example]] = {}
+    names: tuple[SplitName, ...] = ("test", "gate", "validation")
+    taken, share = 0, 0.0
+    for name in names:
+        share += getattr(shares, name)
+        end = max(taken, min(round(len(order) * share), len(order) - 1))
+        drawn[name] = order[taken:end]
+        taken = end
+    return {**drawn, "train": order[taken:]}
+
+
+def _rank(example: Example, salt: str) -> str:
+    return hashlib.blake2b(f"{salt}\x00{example.key}".encode(), digest_size=8).hexdigest()
