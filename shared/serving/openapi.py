@@ -46,14 +46,13 @@ def _completed(built: dict[str, Any], keys_required: bool) -> dict[str, Any]:
         if "HTTPValidationError" in str(responses.get("422", "")):
             del responses["422"]
         for status in _added(operation, keys_required):
-            told = documented(status)[status]
             responses.setdefault(
-                str(status),
-                {
-                    "description": told["description"],
-                    "content": {"application/json": {"schema": _REFERENCE}},
-                },
+                str(status), {"description": documented(status)[status]["description"]}
             )
+        for status, response in responses.items():
+            if status >= "400":
+                # FastAPI would give an error the media type of the route's result.
+                response["content"] = {"application/json": {"schema": _REFERENCE}}
         if not keys_required:
             operation.pop("security", None)
         operation["responses"] = dict(sorted(responses.items()))
