@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -95,7 +96,8 @@ def run_server(app: FastAPI, opened: socket.socket) -> None:
     config = uvicorn.Config(
         app, log_config=None, server_header=False, ws="none", timeout_graceful_shutdown=10
     )
-    uvicorn.Server(config).run(sockets=[opened])
+    with suppress(KeyboardInterrupt):  # uvicorn shuts down first and raises it then
+        uvicorn.Server(config).run(sockets=[opened])
 
 
 @click.command()

@@ -104,15 +104,19 @@ class Starter:
             thread.start()
 
     def stop(self, *, patience_seconds: float = 10.0) -> None:
-        """Stop every app, also those whose start has not ended."""
+        """Stop every app, also those whose start has not ended.
+
+        Such an app is stopped twice: at once, so that its start may end, and once it has ended.
+        """
         self._stopping.set()
+        starting = {thread.name for thread in self._threads if thread.is_alive()}
         for app in self.served:
-            try:
-                app.stop()
-            except Exception:
-                LOGGER.exception("stopping %s failed", app.name)
+            _stop(app)
         for thread in self._threads:
             thread.join(timeout=patience_seconds)
+        for app in self.served:
+            if f"start-{app.name}" in starting:
+                _stop(app)
 
     def versions(self) -> dict[str, str | None]:
         """The model version that each app serves."""
@@ -153,3 +157,10 @@ class Starter:
         if self._errors.get(app.name) != reason:
             LOGGER.warning("%s is not ready: %s", app.name, reason)
         self._errors[app.name] = reason
+
+
+def _stop(app: ServedApp) -> None:
+    try:
+        app.stop()
+    except Exception:
+        LOGGER.exception("stopping %s failed", app.name)

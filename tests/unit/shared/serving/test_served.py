@@ -72,3 +72,14 @@ def test_stopping_ends_a_start_that_keeps_failing() -> None:
     starts = app.starts
     time.sleep(0.02)
     assert app.starts == starts
+
+
+def test_an_app_that_is_stopped_while_it_starts_ends_stopped() -> None:
+    app = FakeServedApp()
+    app.gate.clear()
+    starter = Starter([app])
+    starter.start()
+    assert eventually(lambda: app.starts == 1)
+    starter.stop()
+    assert app.stops == 2
+    assert not app.ready
