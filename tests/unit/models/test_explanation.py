@@ -42,6 +42,8 @@ class TinyPredictor:
         tokenizer = BertTokenizerFast(str(folder / "vocab.txt"))
         self.encoder = SimpleNamespace(backbone=backbone, tokenizer=tokenizer, max_length=12)
         self.head = nn.Linear(16, 2)
+        for module in (backbone, self.head):
+            module.requires_grad_(False)  # as a loaded version is
 
     def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         states = self.encoder.backbone(input_ids, attention_mask).last_hidden_state
