@@ -37,7 +37,7 @@ from shared.finetuning.linear_head import LinearHead, choose_linear_head, fit_li
 from shared.finetuning.loop import LabelledTokens, train
 from shared.finetuning.method_choice import MethodChoice, choose_method
 from shared.finetuning.progress import ProgressReporter
-from shared.finetuning.recipe import Recipe
+from shared.finetuning.recipe import Recipe, epochs_for
 from shared.finetuning.splits import Shares, split_examples
 from shared.finetuning.zero_shot import SCALE, class_vectors
 from shared.records import Dataset, Example, SplitName, Splits, class_counts
@@ -80,7 +80,8 @@ def train_text_classifier(
     report.say(_counted(splits))
     base = choose_encoder(encoder, recipe)
     choice = set_hyperparameters(recipe, splits)
-    recipe = recipe.model_copy(update={"method": choice.method})
+    epochs = recipe.epochs or epochs_for(len(in_scope(splits.train)))
+    recipe = recipe.model_copy(update={"method": choice.method, "epochs": epochs})
     report.say(f"method {choice.method}: {choice.reason}")
     prepared = time.monotonic()
     torch.manual_seed(recipe.seed)

@@ -25,7 +25,7 @@ from shared.finetuning.checkpoint import (
 from shared.finetuning.hardware import Hardware
 from shared.finetuning.objectives import class_weights, classification_loss
 from shared.finetuning.progress import ProgressReporter
-from shared.finetuning.recipe import Recipe
+from shared.finetuning.recipe import Recipe, epochs_for
 
 
 class Trainable(Protocol):
@@ -95,7 +95,8 @@ def train(
     a checkpoint of another identity is refused. TrainingError when the loss is not finite.
     """
     per_epoch = math.ceil(len(training.truth) / recipe.batch_size)
-    steps = max(1, round(per_epoch * recipe.epochs))
+    epochs = recipe.epochs or epochs_for(len(training.truth))
+    steps = max(1, round(per_epoch * epochs))
     groups = module.parameter_groups(recipe)
     optimiser = torch.optim.AdamW(groups, fused=True, betas=(0.9, 0.999))
     peaks = [group["lr"] for group in optimiser.param_groups]

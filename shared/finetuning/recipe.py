@@ -18,7 +18,9 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Method = Field(default="auto", description="how the pre-trained model is adapted")
-    epochs: float = Field(default=4, gt=0, le=1_000, description="passes over the training data")
+    epochs: float | None = Field(
+        default=None, gt=0, le=1_000, description="passes over the training data; by its size"
+    )
     batch_size: int = Field(default=64, ge=1, description="texts in one optimiser step")
     accumulation: int = Field(
         default=1, ge=1, description="parts of a batch computed one after another to save memory"
@@ -58,6 +60,15 @@ class Recipe(BaseModel):
         default=0.02, gt=0, lt=1, description="largest share of wrong automatic answers"
     )
     seed: int = Field(default=1, ge=0, lt=2**32, description="of shuffling and dropout")
+
+
+PASSES = 36_000
+"""Examples that a training of the default length reads: 4 epochs of Banking77, 20 of a sample."""
+
+
+def epochs_for(examples: int) -> int:
+    """Epochs for so many training examples: between 3 and 20, fewer the more there are."""
+    return int(min(20, max(3, round(PASSES / max(1, examples)))))
 
 
 def make_recipe(**fields: Any) -> Recipe:
