@@ -142,12 +142,14 @@ class TextPredictor:
 
         self.encoder.save(folder / "encoder")
         head = self.classifier.head
+        arrays = {
+            "weight": head.weight.detach().cpu().numpy(),
+            "bias": head.bias.detach().cpu().numpy(),
+            "bank": self._bank_vectors.astype(np.float16),
+        }
+        # safetensors writes memory as it lies: scikit-learn's weights lie column by column.
         save_file(
-            {
-                "weight": head.weight.detach().cpu().numpy(),
-                "bias": head.bias.detach().cpu().numpy(),
-                "bank": self._bank_vectors.astype(np.float16),
-            },
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()},
             folder / "classifier.safetensors",
         )
         plain = {
