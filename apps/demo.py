@@ -109,7 +109,7 @@ def serve_all(port: int, ui_port: int) -> None:
         [*triptych, "serve", "--port", str(port)],
         [*triptych, "ui", "--port", str(ui_port), "--api-url", f"http://127.0.0.1:{port}"],
     )
-    say(f"API http://127.0.0.1:{port}/docs · pages http://127.0.0.1:{ui_port} · Ctrl-C ends both")
+    say(f"API http://127.0.0.1:{port} · pages http://127.0.0.1:{ui_port} · Ctrl-C ends both")
     processes = [subprocess.Popen(command) for command in commands]
     try:
         while all(process.poll() is None for process in processes):

@@ -1,0 +1,178 @@
+"""The loop on a tiny encoder: it learns, reproduces, resumes, stops and refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.encoder import TextEncoder
+from models.text_classifier import ClassificationHead, TextClassifier
+from shared.errors import TrainingError
+from shared.finetuning.checkpoint import load_checkpoint
+from shared.finetuning.hardware import Hardware, choose_hardware
+from shared.finetuning.loop import LabelledTokens, learning_rate_factor, predict_logits, train
+from shared.finetuning.progress import SilentProgress
+from shared.finetuning.recipe import Recipe, make_recipe
+from tests.fakes.tiny_encoders import WORDS, tiny_encoder
+
+pytestmark = pytest.mark.unit
+
+CPU = Hardware("cpu", "fp32", "test")
+
+
+@dataclass
+class Stop(SilentProgress):
+    """Raises after so many steps, as a killed process ends: in the middle."""
+
+    after: int
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def log(self, **event: object) -> None:
+        super().log(**event)
+        if event.get("step") == self.after and event["event"] == "step":
+            raise KeyboardInterrupt
+
+
+def examples(count: int = 60) -> tuple[list[str], np.ndarray]:
+    draw = np.random.default_rng(0)
+    texts, truth = [], []
+    for number in range(count):
+        label = number % 3
+        cue = [["refund", "money"], ["parcel", "track"], ["invoice", "size"]][label]
+        filler = draw.choice(WORDS[6:], size=draw.integers(2, 6)).tolist()
+        texts.append(" ".join([*filler, cue[number % 2]]))
+        truth.append(label)
+    return texts, np.array(truth, dtype=np.int64)
+
+
+@pytest.fixture
+def encoder_folder(tmp_path: Path) -> Path:
+    return tiny_encoder(tmp_path / "encoder")
+
+
+def build(folder: Path) -> tuple[TextClassifier, LabelledTokens]:
+    encoder = TextEncoder.load(folder)
+    draw = torch.Generator().manual_seed(1)
+    weight = torch.randn(3, encoder.dimensions, generator=draw)
+    texts, truth = examples()
+    head = ClassificationHead(weight, torch.zeros(3), 10.0, cosine=True)
+    return TextClassifier(encoder, head), LabelledTokens(encoder.tokenise(texts), truth)
+
+
+def recipe(**fields: object) -> Recipe:
+    defaults = {"epochs": 6, "batch_size": 8, "learning_rate": 2e-3, "checkpoint_seconds": 0}
+    return make_recipe(**{**defaults, **fields})
+
+
+def run(folder: Path, chosen: Recipe, **extra: object) -> tuple[np.ndarray, SilentProgress]:
+    classifier, training = build(folder)
+    classifier.encoder.set_dropout(chosen.dropout, chosen.attention_dropout)
+    report = extra.pop("report", SilentProgress())
+    train(
+        classifier, training, extra.pop("validation", None), classes=3, recipe=chosen,  # type: ignore[arg-type]
+        hardware=CPU, report=report, **extra,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return predict_logits(classifier, training.texts, CPU), report  # type: ignore[return-value]
+
+
+def test_it_learns(encoder_folder: Path) -> None:
+    logits, report = run(encoder_folder, recipe(epochs=12))
+    assert (logits.argmax(1) == examples()[1]).mean() > 0.9
+    assert report.events[0]["loss"] > 3 * report.events[-1]["loss"]
+
+
+def test_one_seed_gives_one_model(encoder_folder: Path) -> None:
+    first, _ = run(encoder_folder, recipe(dropout=0.1))
+    second, _ = run(encoder_folder, recipe(dropout=0.1))
+    other, _ = run(encoder_folder, recipe(dropout=0.1, seed=2))
+    np.testing.assert_array_equal(first, second)
+    assert not np.allclose(first, other)
+
+
+@pytest.mark.parametrize("stop", [1, 20, 40])
+def test_a_resumed_training_ends_like_an_unbroken_one(
+    encoder_folder: Path, tmp_path: Path, stop: int
+) -> None:
+    chosen = recipe(dropout=0.1)
+    unbroken, _ = run(encoder_folder, chosen)
+    place = tmp_path / "checkpoints"
+    with pytest.raises(KeyboardInterrupt):
+        run(encoder_folder, chosen, checkpoints=place, identity="x", report=Stop(stop))
+    resumed, report = run(
+        encoder_folder, chosen, checkpoints=place, identity="x", resume=True
+    )
+    first = next(event["step"] for event in report.events if event["event"] == "step")
+    assert first == max(1, stop), "the step that was under way is done again"
+    np.testing.assert_allclose(resumed, unbroken, atol=1e-5)
+    assert load_checkpoint(place) is None, "a finished training leaves no checkpoint"
+
+
+def test_a_checkpoint_of_other_data_is_refused(encoder_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(encoder_folder, recipe(), checkpoints=tmp_path / "c", identity="x", report=Stop(5))
+    with pytest.raises(TrainingError, match="other data"):
+        run(encoder_folder, recipe(), checkpoints=tmp_path / "c", identity="y", resume=True)
+
+
+def test_a_damaged_checkpoint_is_refused(encoder_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "checkpoint.safetensors").write_bytes(b"half of it")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        run(encoder_folder, recipe(), checkpoints=tmp_path / "c", identity="x", resume=True)
+
+
+def test_accumulation_changes_memory_and_not_the_result(encoder_folder: Path) -> None:
+    whole, _ = run(encoder_folder, recipe(epochs=2))
+    parts, _ = run(encoder_folder, recipe(epochs=2, accumulation=4))
+    np.testing.assert_allclose(whole, parts, atol=2e-3)
+
+
+def test_training_stops_when_validation_no_longer_improves(encoder_folder: Path) -> None:
+    _, training = build(encoder_folder)
+    wrong = LabelledTokens(training.texts, (training.truth + 1) % 3)
+    chosen = recipe(epochs=50, patience=2)
+    _, report = run(encoder_folder, chosen, validation=wrong)
+    epochs = [event["epoch"] for event in report.events if event["event"] == "validation"]
+    assert len(epochs) < 10
+
+
+def test_frozen_layers_and_embeddings_rest(encoder_folder: Path) -> None:
+    classifier, training = build(encoder_folder)
+    before = {name: p.detach().clone() for name, p in classifier.named_parameters()}
+    train(
+        classifier, training, None, classes=3, recipe=recipe(frozen_layers=1), hardware=CPU,
+        report=SilentProgress(),
+    )  # fmt: skip
+    moved = {n for n, p in classifier.named_parameters() if not torch.equal(before[n], p)}
+    assert not any("embeddings" in name or "layer.0." in name for name in moved)
+    assert any("layer.1." in name for name in moved)
+
+
+def test_class_weights_and_label_smoothing_change_the_loss(encoder_folder: Path) -> None:
+    plain, _ = run(encoder_folder, recipe(epochs=1))
+    smooth, _ = run(encoder_folder, recipe(epochs=1, label_smoothing=0.2))
+    assert not np.allclose(plain, smooth)
+
+
+def test_a_loss_that_is_no_number_ends_with_advice(encoder_folder: Path) -> None:
+    with pytest.raises(TrainingError, match="lower the learning rate"):
+        run(encoder_folder, recipe(learning_rate=1e6, head_learning_rate=1e30, epochs=20))
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
+    factors = [learning_rate_factor(step, 100, 0.1) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[9] == 1.0
+    assert all(a > b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert 0 < factors[-1] < 0.02
+
+
+def test_hardware_is_chosen_and_said() -> None:
+    assert choose_hardware("cpu", "fp32").precision == "fp32"
+    assert choose_hardware("cpu").reason
