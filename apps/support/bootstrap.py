@@ -52,7 +52,7 @@ class SupportSettings(BaseSettings):
         description="largest distance between the two",
     )
     in_scope_share: float = Field(
-        default=0.98,
+        default=0.95,
         ge=0,
         le=1,
         description="share of validation messages that count as in scope: the less familiar "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 
 import click
@@ -43,22 +45,22 @@ def classify(texts: Sequence[str], version_name: str | None, as_json: bool) -> N
     if as_json:
         print_json(response.model_dump(mode="json"))
     else:
-        print_table(response)
+        click.echo(as_table(response, width=shutil.get_terminal_size((120, 24)).columns))
 
 
 def read_messages(texts: Sequence[str]) -> list[str]:
     """The arguments, a ``-`` replaced by the lines of standard input; blank ones are refused."""
     messages: list[str] = []
     for text in texts:
-        lines = click.get_text_stream("stdin").read().splitlines() if text == "-" else [text]
+        lines = sys.stdin.read().splitlines() if text == "-" else [text]
         messages += [line.strip() for line in lines if line.strip() or text != "-"]
     if not messages or not all(messages):
         raise click.BadParameter("a message needs a character that is not blank", param_hint="TEXT")
     return messages
 
 
-def print_table(response: ClassifyResponse) -> None:
-    """One block a message, for people."""
+def as_table(response: ClassifyResponse, *, width: int) -> str:
+    """The results for people, one row a message, at most ``width`` characters wide."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -75,7 +77,10 @@ def print_table(response: ClassifyResponse) -> None:
             Text(_runner_up(result)),
             Text(result.reason),
         )
-    Console().print(table)
+    console = Console(width=width, force_terminal=True)
+    with console.capture() as shown:
+        console.print(table)
+    return shown.get().rstrip("\n")
 
 
 _STYLES = {"answer": "green", "clarify": "yellow", "handoff": "magenta"}

@@ -54,7 +54,7 @@ class DecisionPolicy:
     """
 
     answer_threshold: float
-    clarify_floor: float = 0.6
+    clarify_floor: float = 0.7
     clarify_margin: float = 0.5
     in_scope_floor: float | None = None
     faq_similarity: float = 0.8

@@ -60,10 +60,11 @@ def book_for(card: Mapping[str, Any], home: Path) -> AnswerBook:
     its sample is for models trained on that sample: another shop's intents may bear the same
     names, and must not get its answers.
     """
-    data = card.get("data", {})
-    trained_on = {str(data.get(key)) for key in ("source", "name")}
+    source = card.get("data", {}).get("source")
+    if isinstance(source, Mapping):
+        source = source.get("source")
     folders = [home / APP]
-    if any(name.startswith(SAMPLE_SOURCE) for name in trained_on):
+    if source == SAMPLE_SOURCE:
         folders.append(SAMPLES)
     answers = next((path for one in folders if (path := one / "answers.json").is_file()), None)
     faq = next((path for one in folders if (path := one / "faq.csv").is_file()), None)

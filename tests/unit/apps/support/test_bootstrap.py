@@ -15,19 +15,19 @@ pytestmark = pytest.mark.unit
 
 def test_settings_make_the_policy_of_a_version() -> None:
     settings = SupportSettings(
-        clarify_floor=0.7, clarify_margin=0.2, faq_similarity=0.9, person_intent="agent"
+        clarify_floor=0.65, clarify_margin=0.2, faq_similarity=0.9, person_intent="agent"
     )
     policy = settings.policy(0.95)
     assert (policy.answer_threshold, policy.clarify_floor, policy.clarify_margin) == (
         0.95,
-        0.7,
+        0.65,
         0.2,
     )
     assert (policy.faq_similarity, policy.person_intent) == (0.9, "agent")
     assert policy.in_scope_floor is None
 
 
-@pytest.mark.parametrize(("share", "floor"), [(1.0, 0.0), (0.98, 2.0), (0.5, 50.0), (0.0, 100.0)])
+@pytest.mark.parametrize(("share", "floor"), [(1.0, 0.0), (0.95, 5.0), (0.5, 50.0), (0.0, 100.0)])
 def test_the_scope_ends_where_the_share_of_validation_messages_does(
     share: float, floor: float
 ) -> None:

@@ -73,9 +73,11 @@ def test_an_intent_without_a_title_is_read_as_words() -> None:
 
 def test_the_shipped_answers_are_for_the_shipped_sample_only(tmp_path: Path) -> None:
     assert book_for({"data": {"name": "my.csv", "source": "my.csv"}}, tmp_path) == AnswerBook()
-    shipped = book_for({"data": {"source": "sample:support"}}, tmp_path)
-    assert shipped.answers
-    assert shipped.faq
+    assert book_for({}, tmp_path) == AnswerBook()
+    for source in ("sample:support", {"source": "sample:support"}):
+        shipped = book_for({"data": {"source": source}}, tmp_path)
+        assert shipped.answers.keys() == shipped.titles.keys()
+        assert len(shipped.faq) == 50
 
 
 def test_the_users_own_files_come_first(tmp_path: Path) -> None:
