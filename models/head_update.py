@@ -20,6 +20,7 @@ from models.version_content import read_examples, write_examples
 from shared.evaluation.open_set import neighbour_similarity
 from shared.evaluation.selective import choose_threshold
 from shared.finetuning.linear_head import fit_linear_head
+from shared.finetuning.new_class import fit_new_class
 from shared.finetuning.progress import ProgressReporter
 from shared.privacy import mask_personal_data
 from shared.records import Example
@@ -39,8 +40,9 @@ def refit(
 
     The head keeps its shape (cosine or linear). A new class of a cosine head gets a class
     vector fitted to all examples; those that were fine-tuned stay as they are, so the old
-    classes keep their logits. A linear head is fitted again. Temperature, confidence and the
-    answer threshold are set anew on the stored validation examples.
+    classes keep their logits. So does a linear head; it is fitted again as a whole only when
+    examples of old classes come. Temperature, confidence and the answer threshold are set anew
+    on the stored validation examples.
     """
     started = time.monotonic()
     registry.verify(version)
@@ -107,6 +109,8 @@ def _new_head(
     old = base.classifier.head
     truth = np.array([labels.index(label) for _, label in bank], dtype=np.int64)
     if not old.cosine:
+        if {label for _, label in bank[len(base.bank) :]}.isdisjoint(base.labels):
+            return _extended(old, base.labels, labels, truth, vectors)
         fitted = fit_linear_head(vectors, truth, classes=len(labels))
         weight, bias = torch.from_numpy(fitted.weight), torch.from_numpy(fitted.bias)
         return ClassificationHead(weight, bias, 1.0, cosine=False)
@@ -122,6 +126,31 @@ def _new_head(
     final = fit_new_rows(start, fresh, vectors, truth, old.scale) if fresh.any() else start
     return ClassificationHead(
         torch.from_numpy(final), torch.zeros(len(labels)), old.scale, cosine=True
+    )
+
+
+def _extended(
+    old: ClassificationHead,
+    known: Sequence[str],
+    labels: Sequence[str],
+    truth: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+) -> ClassificationHead:
+    """A linear head with rows for the labels that are not ``known``; all other rows are kept."""
+    weight = {label: row.numpy() for label, row in zip(known, old.weight.detach(), strict=True)}
+    bias = {label: float(one) for label, one in zip(known, old.bias.detach(), strict=True)}
+    for number, label in enumerate(labels):
+        if label in weight:
+            continue
+        there = np.stack(list(weight.values())), np.array(list(bias.values()))
+        rows = np.isin(truth, [number, *(labels.index(name) for name in weight)])
+        logits = vectors[rows] @ there[0].T + there[1]
+        weight[label], bias[label] = fit_new_class(vectors[rows], truth[rows] == number, logits)
+    return ClassificationHead(
+        torch.from_numpy(np.stack([weight[label] for label in labels])),
+        torch.tensor([bias[label] for label in labels]),
+        1.0,
+        cosine=False,
     )
 
 
