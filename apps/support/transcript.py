@@ -51,9 +51,11 @@ def _show_grounds(message: Message, asked: Message | None, reply: ChatReply | No
     """What the bot did, how sure it was, and why."""
     judged = message if message.action or asked is None else asked
     grounds = [local(message.created_at)]
-    if judged.intent and judged.confidence is not None:
-        grounds.insert(0, f"{plain(title_of(judged.intent))} · {percent(judged.confidence)} sure")
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    if judged.confidence is not None:
+        grounds.insert(0, f"{percent(judged.confidence)} sure")
+    if judged.intent:
+        grounds.insert(0, plain(title_of(judged.intent)))
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         if judged.action:
             action_badge(judged.action)
         if judged.confidence is not None:

@@ -106,10 +106,12 @@ def metrics_table(
 def headline(metrics: Mapping[str, Any], target_error: float | None) -> None:
     """The four numbers to know first."""
     target = f" (target {percent(target_error)})" if target_error is not None else " answers"
+    answered = value_at(metrics, "coverage_at_target")
+    wrong = value_at(metrics, "error_at_target") if answered else None
     shown = (
         ("Accuracy", percent(value_at(metrics, "accuracy"), 1)),
-        ("Answered by the bot", percent(value_at(metrics, "coverage_at_target"), 1)),
-        (f"Wrong{target}", percent(value_at(metrics, "error_at_target"), 1)),
+        ("Answered by the bot", percent(answered, 1)),
+        (f"Wrong{target}", percent(wrong, 1)),
         ("Calibration error", percent(value_at(metrics, "expected_calibration_error"), 2)),
     )
     with st.container(horizontal=True):
@@ -138,15 +140,23 @@ def comparison_chart(
     tip = ["metric:N", "version:N", alt.Tooltip("value:Q", format=".1%")]
     own = alt.Chart(frame[frame["version"] == name])
     bars = own.mark_bar(color="#2a9d8f", height=16).encode(y=at, x=across, tooltip=tip)
-    labels = own.mark_text(align="right", dx=-6, color="white").encode(
-        y=at, x=across, text=alt.Text("value:Q", format=".1%")
+    told = alt.Text("value:Q", format=".1%")
+    inside = (
+        own.transform_filter("datum.value >= 0.15")
+        .mark_text(align="right", dx=-6, color="white")
+        .encode(y=at, x=across, text=told)
+    )
+    beyond = (
+        own.transform_filter("datum.value < 0.15")
+        .mark_text(align="left", dx=6, color="#2a9d8f")
+        .encode(y=at, x=across, text=told)
     )
     ticks = (
         alt.Chart(frame[frame["version"] == "in use"])
         .mark_tick(color="#e76f51", thickness=3, size=26)
         .encode(y=at, x=across, tooltip=tip)
     )
-    return alt.layer(bars, labels, ticks).properties(height=170)
+    return alt.layer(bars, inside, beyond, ticks).properties(height=170)
 
 
 def history_chart(versions: Sequence[ModelVersionSummary]) -> alt.LayerChart:

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,21 +109,21 @@ def api_url(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def photograph(page: Page) -> Callable[[str], None]:
-    """Takes a picture at 1280 and at 400 pixels where TRIPTYCH_SCREENSHOTS names a folder.
+@pytest.fixture(scope="session")
+def photograph_of() -> Callable[[Page], Callable[[str], None]]:
+    """Takes pictures at 400 and 1280 pixels where TRIPTYCH_SCREENSHOTS names a folder.
 
     In any case the page must not be wider than the screen.
     """
     folder = os.environ.get("TRIPTYCH_SCREENSHOTS")
 
-    def take(name: str) -> None:
+    def photograph(page: Page, name: str) -> None:
         for width, height in ((400, 860), (1280, 900)):
             page.set_viewport_size({"width": width, "height": height})
-            page.wait_for_timeout(600)
+            page.wait_for_timeout(1500 if folder else 400)
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, f"{name} is {wide} pixels wide on a screen of {width}"
             if folder:
                 page.screenshot(path=Path(folder) / f"{name}-{width}.png")
 
-    return take
+    return lambda page: partial(photograph, page)

@@ -11,7 +11,7 @@ from shared.client import TriptychClient
 
 pytestmark = pytest.mark.browser
 
-Photograph = Callable[[str], None]
+PhotographOf = Callable[[Page], Callable[[str], None]]
 
 
 def say(page: Page, text: str) -> None:
@@ -36,17 +36,17 @@ def sign(page: Page, name: str) -> None:
 
 
 def test_the_start_page_leads_to_the_desk(
-    page: Page, pages_url: str, photograph: Photograph
+    page: Page, pages_url: str, photograph_of: PhotographOf
 ) -> None:
     page.goto(pages_url)
     expect(page.get_by_text("is ready")).to_be_visible()
-    photograph("start")
+    photograph_of(page)("start")
     page.get_by_test_id("stPageLink").filter(has_text="Review queue").click()
     expect(page.get_by_text("Nothing waits for a look")).to_be_visible()
 
 
 def test_from_a_question_to_a_correction(
-    page: Page, pages_url: str, api_url: str, photograph: Photograph
+    page: Page, pages_url: str, api_url: str, photograph_of: PhotographOf
 ) -> None:
     page.goto(pages_url)
     go(page, "Chat")
@@ -58,13 +58,13 @@ def test_from_a_question_to_a_correction(
 
     say(page, "parcel")
     expect(turn(page, 3)).to_contain_text("asked back")
-    photograph("support-chat")
+    photograph_of(page)("support-chat")
     page.get_by_role("button", name="Change address").click()
     expect(turn(page, 5)).to_contain_text("Change the address in your account.")
 
     say(page, "write me a poem")
     expect(page.get_by_text("A person was called")).to_be_visible()
-    photograph("support-handover")
+    photograph_of(page)("support-handover")
 
     desk = page.context.new_page()
     desk.goto(pages_url)
@@ -74,6 +74,7 @@ def test_from_a_question_to_a_correction(
     expect(turn(desk, 6)).to_contain_text("write me a poem")
     desk.get_by_role("button", name="Take over").click()
     say(desk, "Roses are red, parcels are brown.")
+    photograph_of(desk)("support-person")
 
     expect(page.get_by_text("Roses are red")).to_be_visible()
     expect(page.get_by_text("Ada answers")).to_be_visible()
@@ -92,6 +93,7 @@ def test_from_a_question_to_a_correction(
     expect(desk.get_by_label("Your name")).to_have_value("Ada")
     with TriptychClient(api_url) as client:
         waiting = client.review_queue()
+    photograph_of(desk)("support-review")
     desk.get_by_label("It is another intent").click()
     desk.get_by_role("option", name="Refund").click()
     desk.get_by_role("button", name="Correct").click()
@@ -101,7 +103,7 @@ def test_from_a_question_to_a_correction(
 
 
 def test_the_model_page_shows_the_report_and_switches(
-    page: Page, pages_url: str, api_url: str, photograph: Photograph
+    page: Page, pages_url: str, api_url: str, photograph_of: PhotographOf
 ) -> None:
     with TriptychClient(api_url) as client:
         newer, older = client.models("support")
@@ -109,12 +111,12 @@ def test_the_model_page_shows_the_report_and_switches(
     page.goto(pages_url)
     go(page, "Model")
     expect(page.get_by_test_id("stMetricValue").first).to_have_text("93.1 %")
-    photograph("support-model")
+    photograph_of(page)("support-model")
     page.get_by_role("tab", name="Report").click()
     report = page.frame_locator("iframe").first
     expect(report.get_by_role("heading", name="Support desk of a shop")).to_be_visible()
     expect(report.locator("svg").first).to_be_visible()
-    photograph("support-model-report")
+    photograph_of(page)("support-model-report")
 
     page.get_by_label("Version", exact=True).click()
     page.get_by_role("option").filter(has_text=newer.version).click()
@@ -124,13 +126,15 @@ def test_the_model_page_shows_the_report_and_switches(
     page.get_by_text("Even if the gate finds it worse").click()
     page.get_by_role("button", name="Put this version in use").click()
     expect(page.get_by_text(f"{newer.version} is in use now")).to_be_visible()
-    photograph("support-model-switch")
+    tab = page.get_by_role("tab", name="Versions and switch")
+    expect(tab).to_have_attribute("aria-selected", "true")
+    photograph_of(page)("support-model-switch")
     with TriptychClient(api_url) as client:
         assert client.ready().versions == {"support": newer.version}
 
 
 def test_an_unreadable_upload_is_explained(
-    page: Page, pages_url: str, photograph: Photograph
+    page: Page, pages_url: str, photograph_of: PhotographOf
 ) -> None:
     page.goto(pages_url)
     go(page, "Data check")
@@ -138,5 +142,5 @@ def test_an_unreadable_upload_is_explained(
         {"name": "shop.csv", "mimeType": "text/csv", "buffer": b"\x00\x01\x02"}
     )
     page.get_by_role("button", name="Check", exact=True).click()
-    expect(page.get_by_test_id("stAlert")).to_be_visible()
-    photograph("support-data-check-refused")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("shop.csv")
+    photograph_of(page)("support-data-check-refused")

@@ -51,6 +51,7 @@ class FakeSupportApi:
     ``key``       when set, every request but /readyz needs it
     ``ready``     when False, the model is still loading
     ``worse``     versions that the gate refuses
+    ``certified`` whether the versions may answer by themselves
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,7 @@ class FakeSupportApi:
         self.ready = True
         self.in_use: str | None = VERSIONS[1]
         self.worse: set[str] = set()
+        self.certified = True
         self.accuracies = dict(zip(VERSIONS, (0.942, 0.931), strict=True))
         self.promotions: list[tuple[str, str, bool]] = []
         self.conversations: dict[str, support.Conversation] = {}

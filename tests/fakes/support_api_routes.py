@@ -223,7 +223,12 @@ def _model_routes(app: FastAPI, fake: FakeSupportApi) -> None:
         card = {
             "labels": list(ANSWERS),
             "metrics": metrics(fake.accuracies[version]),
-            "thresholds": {"answer": 0.8, "target_error": 0.02, "temperature": 1.3},
+            "thresholds": {
+                "answer": 0.8,
+                "target_error": 0.02,
+                "temperature": 1.3,
+                "certified": fake.certified,
+            },
             "limits": ["English only."],
             "reason": "many labels: the whole network is worth its time",
         }

@@ -48,7 +48,7 @@ def show_report(report: CheckReport, name: str) -> None:
             ("Intents", report.classes),
             ("Warnings", report.warnings),
         ):
-            st.metric(label, f"{value:,}", border=True, width=172)
+            st.metric(label, f"{value:,}", border=True, width=160)
     if not report.findings:
         st.success("Nothing to mend.", icon=":material/done_all:")
     else:

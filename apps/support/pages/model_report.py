@@ -80,7 +80,7 @@ def show_switch(version: ModelVersionSummary) -> None:
             st.caption("Write your name: every switch is signed.")
         force = st.checkbox(
             "Even if the gate finds it worse",
-            key="model_force",
+            key=f"model_force-{version.version}",  # a tick holds for one version only
             help="Goes past the comparison on the gate split. The record says that it was forced.",
             disabled=version.in_use,
         )
@@ -105,8 +105,9 @@ def show_switch(version: ModelVersionSummary) -> None:
 
 
 st.title("Model", anchor=False)
-if done := state.pop("model_done", None):
-    st.success(done, icon=":material/check_circle:")
+with st.container():  # there in every run, so that what stands below keeps its place and its tab
+    if done := state.pop("model_done", None):
+        st.success(done, icon=":material/check_circle:")
 with needed():
     versions = client.models(APP)
 if not versions:
@@ -123,18 +124,27 @@ name = st.selectbox(
     "Version",
     list(by_name),
     index=versions.index(in_use) if in_use else 0,
-    format_func=lambda name: (
-        f"{name} · {by_name[name].method}{' · in use' if by_name[name].in_use else ''}"
-    ),
+    format_func=lambda name: f"{name} · {by_name[name].method}",
     key="model_version",
     width=460,
 )
 version = by_name[name]
+if version.in_use:
+    st.badge("in use", icon=":material/check_circle:", color="green")
+else:
+    st.badge("kept, not in use", icon=":material/inventory_2:", color="gray")
 with needed():
     card = client.model(APP, version.version).card
 target = value_at(card, "thresholds.target_error")
 beside = in_use.metrics if in_use and not version.in_use else None
 headline(version.metrics, target)
+if card.get("thresholds", {}).get("certified") is False:
+    st.warning(
+        "**The bot answers nothing itself with this version:** on its validation messages no "
+        "confidence was shown to keep the share of wrong answers below the target. It asks back "
+        "and hands over. More labelled messages help.",
+        icon=":material/front_hand:",
+    )
 
 metrics_tab, report_tab, versions_tab, card_tab = st.tabs(
     ["Metrics", "Report", "Versions and switch", "Model card"]

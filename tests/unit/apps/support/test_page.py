@@ -392,10 +392,16 @@ def test_the_gate_refuses_until_forced(fake, open_page) -> None:
     button(page, "Put this version in use").click().run()
     assert "2\\.1 points worse on the gate split" in page.error[0].value
     assert fake.in_use == VERSIONS[1]
-    page.checkbox(key="model_force").check().run()
+    page.checkbox[0].check().run()
     button(page, "Put this version in use").click().run()
     assert fake.promotions == [(VERSIONS[0], "Ada", True)]
     assert "by force" in page.success[0].value
+
+
+def test_a_version_that_may_answer_nothing_says_so(fake, open_page) -> None:
+    assert not open_page("model_report").warning
+    fake.certified = False
+    assert "answers nothing itself" in open_page("model_report").warning[0].value
 
 
 def test_without_a_version_the_page_says_how_to_train_one(fake, open_page) -> None:

@@ -61,7 +61,7 @@ def test_a_card_without_metrics_is_an_empty_table() -> None:
 
 def test_the_comparison_holds_both_versions() -> None:
     spec = comparison_chart(METRICS, "v2", {"accuracy": 0.93}).to_dict()
-    bars, _, ticks = spec["layer"]
+    bars, *_, ticks = spec["layer"]
     assert [row["value"] for row in spec["datasets"][bars["data"]["name"]]] == [0.942, 0.94, 0.8]
     assert [row["value"] for row in spec["datasets"][ticks["data"]["name"]]] == [0.93]
     assert bars["encoding"]["x"]["scale"]["domain"] == [0, 1]
