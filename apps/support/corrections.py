@@ -14,11 +14,10 @@ TRAINING = (None, "train")
 class Corrected:
     """A data set with people's corrections in it, and what they changed.
 
-    ``splits`` says by fingerprint where each corrected text goes that the original does not hold
-    out: to training, or to validation if it is out of scope, since that is where a model learns
-    how sure to be. Else some would be drawn for tests, and people's work would teach nothing. The
-    splits of an earlier version come before these. ``relabelled`` counts texts of the original
-    whose label a correction replaced, ``added`` texts that the original does not have.
+    ``splits`` gives training, by fingerprint, each corrected text that the original does not hold
+    out: else some would be drawn for tests, and people's work would teach nothing. The splits of
+    an earlier version come before these. ``relabelled`` counts texts of the original whose label
+    a correction replaced, ``added`` texts that the original does not have.
     """
 
     dataset: Dataset
@@ -45,15 +44,10 @@ def with_corrections(original: Dataset, corrections: Dataset) -> Corrected:
         examples.append(example)
     there = {example.key for example in original.examples}
     held_out = {example.key for example in original.examples if example.split not in TRAINING}
-    splits: dict[str, SplitName] = {
-        key: "train" if example.in_scope else "validation"
-        for key, example in newest.items()
-        if key not in held_out
-    }
-    added = [replace(newest[key], split=splits[key]) for key in newest if key not in there]
+    added = [replace(newest[key], split="train") for key in newest if key not in there]
     return Corrected(
         dataset=replace(original, examples=(*examples, *added)),
-        splits=splits,
+        splits={key: "train" for key in newest if key not in held_out},
         relabelled=len(relabelled),
         added=len(added),
     )

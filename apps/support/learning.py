@@ -13,21 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, delete, insert, update
 
-from apps.support.comparison import Comparison, compare_recall
+from apps.support.comparison import ALLOWED_LOSS, Comparison, compare_recall
 from apps.support.corrections import with_corrections
 from apps.support.knowledge import APP
 from apps.support.learning_models import LearningModels
 from shared.api.support import AddIntentReport, AddIntentRequest
 from shared.errors import Conflict, DataError, NotReady, PromotionRefused
+from shared.evaluation.gate import GateReport, compare_on_gate
 from shared.privacy import mask_personal_data
 from shared.records import OUT_OF_SCOPE, Dataset, Example
 from shared.storage.tables import feedback, intent_answers, messages
 
 if TYPE_CHECKING:
+    from apps.support.training_data import DataSource
     from models.registry import ModelVersion
     from shared.finetuning.progress import ProgressReporter
 
 LEAST_EXAMPLES = 3
+GATE_SEED = 0
 
 
 def add_intent(
@@ -72,8 +75,11 @@ def add_intent(
             intent=request.name,
         )
     candidate = models.update_head(base, taught, now=now)
-    comparison = compare_versions(models, base, candidate, leaving_out=given)
-    promoted, reason = _go_live(models, engine, request, given, base, candidate, comparison, now)
+    comparison, gate = compare_versions(models, base, candidate, leaving_out=given)
+    objection = comparison.objection()
+    promoted, reason = False, objection or ""
+    if objection is None:
+        promoted, reason = _go_live(models, engine, request, given, base, candidate, gate, now)
     intent, loss = comparison.largest
     return AddIntentReport(
         version=candidate.name,
@@ -104,20 +110,29 @@ def compare_versions(
     after: ModelVersion,
     *,
     leaving_out: Sequence[Example] = (),
-) -> Comparison:
-    """Both versions on the held-out examples of the intents of ``before``.
+) -> tuple[Comparison, GateReport]:
+    """Both versions on the held-out examples of the intents of ``before``, each read once.
 
+    The comparison speaks of validation and gate examples, the gate's report of the latter alone.
     Texts in ``leaving_out`` are passed over: a person has just given them another label.
     """
     relabelled = {example.key for example in leaving_out}
     known = set(before.card["labels"])
     held_out = [
-        example
-        for example in models.held_out(before)
+        (example, name)
+        for name in ("validation", "gate")
+        for example in models.held_out(before, name)
         if example.label in known and example.key not in relabelled
     ]
-    said = models.said([before, after], [example.text for example in held_out])
-    return compare_recall([example.label for example in held_out], *said)
+    truth = [example.label for example, _ in held_out]
+    said_before, said_after = models.said([before, after], [one.text for one, _ in held_out])
+    at_gate = [row for row, (_, name) in enumerate(held_out) if name == "gate"]
+    gate = compare_on_gate(
+        [said_after[row] == truth[row] for row in at_gate],
+        [said_before[row] == truth[row] for row in at_gate],
+        seed=GATE_SEED,
+    )
+    return compare_recall(truth, said_before, said_after), gate
 
 
 def _go_live(
@@ -127,14 +142,10 @@ def _go_live(
     examples: Sequence[Example],
     base: ModelVersion,
     candidate: ModelVersion,
-    comparison: Comparison,
+    gate: GateReport,
     now: datetime,
 ) -> tuple[bool, str]:
     """Whether the candidate went live, and why or why not."""
-    objection = comparison.objection()
-    if objection is not None:
-        return False, objection
-    gate = models.gate(candidate)
     try:
         # One transaction: if the promotion is refused, nothing of the intent stays behind.
         with engine.begin() as connection:
@@ -142,10 +153,7 @@ def _go_live(
             models.promote(candidate, gate=gate, compared_with=base, author=request.author, now=now)
     except PromotionRefused as refusal:
         return False, refusal.message
-    if comparison.examples == 0:
-        return True, f"nothing was held out to compare with; {gate.reason}"
-    lost = f"lost {comparison.largest[1]:.1f} points at most" if comparison.losses else "lost none"
-    return True, f"on {comparison.examples} held-out examples the other intents {lost}"
+    return True, f"no other intent lost more than {ALLOWED_LOSS:g} point; {gate.reason}"
 
 
 def _store_intent(
@@ -190,6 +198,7 @@ def retrain(
     original: Dataset,
     corrections: Dataset,
     *,
+    source: DataSource,
     author: str,
     now: datetime,
     seed: int,
@@ -199,6 +208,7 @@ def retrain(
 ) -> dict[str, Any]:
     """Train on the original data and all corrections, and put the result in use if it is no worse.
 
+    ``source`` is where ``original`` was read from: the new version's card keeps it.
     The splits of the version in use hold: no text moves from test to training. Gives the
     training's summary with ``feedback`` (corrections, relabelled, added) and ``promotion``
     (promoted, previous, forced, reason). A refusal is an outcome, not an error.
@@ -210,6 +220,7 @@ def retrain(
         corrected.dataset,
         base=base,
         assigned={**corrected.splits, **known},
+        source=source,
         method=method,
         now=now,
         seed=seed,

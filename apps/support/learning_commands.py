@@ -20,6 +20,7 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from apps.support.learning_models import RegistryModels
     from shared.records import Dataset
 
 
@@ -72,14 +73,12 @@ def retrain(
     """
     from apps.support.knowledge import APP
     from apps.support.learning import retrain as train_again
-    from apps.support.learning_models import RegistryModels
     from apps.support.training_data import DataSource, load_source, source_of
     from data_connectors.feedback import read_feedback
-    from models.registry import ModelRegistry
     from shared.finetuning.progress import ConsoleProgress
 
     settings = Settings()
-    models = RegistryModels(ModelRegistry(settings.models), encoder=settings.encoder)
+    models = registry_models(settings)
     if data is not None:
         source = DataSource(data, text_column, label_column, query)
     elif text_column or label_column or query:
@@ -94,6 +93,7 @@ def retrain(
             models,
             original,
             corrections,
+            source=source,
             author=author,
             now=datetime.now(UTC),
             seed=seed,
@@ -128,12 +128,10 @@ def add_intent(name: str, answer: str, examples: IO[bytes], author: str, as_json
     otherwise the exit status is 1. A server that runs takes it up by itself.
     """
     from apps.support.learning import add_intent as teach
-    from apps.support.learning_models import RegistryModels
-    from models.registry import ModelRegistry
 
     request = intent_request(name, answer, read_lines(examples), author)
     settings = Settings()
-    models = RegistryModels(ModelRegistry(settings.models), encoder=settings.encoder)
+    models = registry_models(settings)
     with database(settings) as engine:
         report = teach(models, engine, request, now=datetime.now(UTC))
     if as_json:
@@ -154,6 +152,15 @@ def database(settings: Settings) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def registry_models(settings: Settings) -> RegistryModels:
+    """The model versions of this installation."""
+    from apps.support.learning_models import RegistryModels
+    from models.registry import ModelRegistry
+
+    registry = ModelRegistry(settings.models)
+    return RegistryModels(registry, encoder=settings.encoder, device=settings.device)
 
 
 def read_lines(stream: IO[bytes]) -> list[str]:
@@ -185,7 +192,8 @@ def _say_what_it_learns_from(original: Dataset, corrections: Dataset) -> None:
 def _print_training(summary: dict[str, Any]) -> None:
     feedback, promotion = summary["feedback"], summary["promotion"]
     click.echo(f"version      {summary['version']}")
-    click.echo(f"accuracy     {summary['metrics']['accuracy']:.4f} on its test split")
+    if summary["metrics"] is not None:
+        click.echo(f"accuracy     {summary['metrics']['accuracy']:.4f} on its test split")
     click.echo(
         f"corrections  {feedback['corrections']}: {feedback['relabelled']} changed a label,"
         f" {feedback['added']} are new texts"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from apps.support.knowledge import APP
 from models.registry import ModelRegistry, ModelVersion, Promotion
@@ -17,6 +17,7 @@ from shared.evaluation.gate import GateReport
 from shared.records import Dataset, Example, SplitName
 
 if TYPE_CHECKING:
+    from apps.support.training_data import DataSource
     from shared.finetuning.progress import ProgressReporter
 
 
@@ -45,8 +46,10 @@ class LearningModels(Protocol):
         """The split of each text that the version was made of, by the text's fingerprint."""
         ...
 
-    def held_out(self, version: ModelVersion) -> list[Example]:
-        """The validation and gate examples of a version."""
+    def held_out(
+        self, version: ModelVersion, split: Literal["validation", "gate"]
+    ) -> list[Example]:
+        """The validation or the gate examples of a version."""
         ...
 
     def said(self, versions: Sequence[ModelVersion], texts: Sequence[str]) -> list[list[str]]:
@@ -65,6 +68,7 @@ class LearningModels(Protocol):
         *,
         base: ModelVersion | None,
         assigned: Mapping[str, SplitName],
+        source: DataSource,
         method: str | None,
         now: datetime,
         seed: int,
@@ -72,8 +76,8 @@ class LearningModels(Protocol):
     ) -> Trained:
         """A new version trained on ``dataset`` with the encoder and the recipe of ``base``.
 
-        ``assigned`` gives texts their split by fingerprint, before the data set does. ``method``
-        takes the place of that of ``base``.
+        ``assigned`` gives texts their split by fingerprint, before the data set does; ``source``
+        is kept in the card. ``method`` takes the place of that of ``base``.
         """
         ...
 
@@ -99,11 +103,15 @@ class RegistryModels:
     """``LearningModels`` on the registry of model versions. Torch is imported when it is needed.
 
     ``encoder`` is what a training takes when no version is in use: None is the packaged MiniLM.
+    ``device`` is where it trains: auto, cpu or cuda.
     """
 
-    def __init__(self, registry: ModelRegistry, *, encoder: str | None = None) -> None:
+    def __init__(
+        self, registry: ModelRegistry, *, encoder: str | None = None, device: str = "auto"
+    ) -> None:
         self.registry = registry
         self.encoder = encoder
+        self.device = device
 
     def in_use(self) -> ModelVersion | None:
         """The version in use; None before the first promotion."""
@@ -115,13 +123,13 @@ class RegistryModels:
         splits: dict[str, SplitName] = json.loads(stored)
         return splits
 
-    def held_out(self, version: ModelVersion) -> list[Example]:
-        """The examples in a version's ``validation.jsonl`` and ``gate.jsonl``."""
-        return [
-            Example(row["text"], row["label"])
-            for name in ("validation.jsonl", "gate.jsonl")
-            for row in map(json.loads, filter(None, _read(version, name).split("\n")))
-        ]
+    def held_out(
+        self, version: ModelVersion, split: Literal["validation", "gate"]
+    ) -> list[Example]:
+        """The examples in a version's ``validation.jsonl`` or ``gate.jsonl``."""
+        from models.version_content import read_examples
+
+        return read_examples(version.folder / f"{split}.jsonl")
 
     def said(self, versions: Sequence[ModelVersion], texts: Sequence[str]) -> list[list[str]]:
         """The most probable class of each text, by each version in turn.
@@ -158,6 +166,7 @@ class RegistryModels:
         *,
         base: ModelVersion | None,
         assigned: Mapping[str, SplitName],
+        source: DataSource,
         method: str | None,
         now: datetime,
         seed: int,
@@ -169,7 +178,6 @@ class RegistryModels:
         change with the number of labels.
         """
         from models.text_training import train_text_classifier
-
         from shared.finetuning.recipe import Recipe, make_recipe
 
         stored: Mapping[str, Any] = {} if base is None else base.card["recipe"]
@@ -182,8 +190,9 @@ class RegistryModels:
             encoder=self.encoder if base is None else base.card["encoder"],
             registry=self.registry,
             now=now,
-            seed=seed,
             assigned=assigned,
+            source=source.for_card(),
+            device=self.device,
             report=report,
         )
 

@@ -1,13 +1,13 @@
 """Where the data of a version came from, so that it can be read again for the next training.
 
 A version's card holds it under ``data.source``: the name or path alone, or an object with the
-fields of ``DataSource``.
+fields of ``DataSource``. The password of a database's address is not kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,22 +37,35 @@ class DataSource:
     query: str | None = None
     test: str | None = None
 
+    def for_card(self) -> str | dict[str, str]:
+        """What a card keeps: paths in full, so that they hold in any folder, and no password."""
+        kept = {name: value for name, value in asdict(self).items() if value is not None}
+        for name in {"source", "test"} & set(kept):
+            kept[name] = _lasting(kept[name])
+        return kept["source"] if len(kept) == 1 else kept
+
 
 def source_of(version: ModelVersion | None) -> DataSource:
     """The source that a version's card names; DataError where there is no version or no source."""
-    stored: Any = None if version is None else version.card.get("data", {}).get("source")
-    if isinstance(stored, str) and stored:
-        return DataSource(stored)
-    if isinstance(stored, Mapping) and stored.get("source"):
-        known = {field.name for field in fields(DataSource)}
-        return DataSource(**{name: value for name, value in stored.items() if name in known})
     if version is None:
         raise DataError("no version is in use yet: name the data to train on with --data")
-    raise DataError(
-        f"the card of version {version.name} does not say where its data came from: name the data"
-        " with --data",
-        version=version.name,
-    )
+    stored: Any = version.card.get("data", {}).get("source")
+    given = {"source": stored} if isinstance(stored, str) else dict(stored or {})
+    known = {field.name for field in fields(DataSource)}
+    kept = {name: value for name, value in given.items() if name in known}
+    if not kept.get("source"):
+        raise DataError(
+            f"the card of version {version.name} does not say where its data came from: name the"
+            " data with --data",
+            version=version.name,
+        )
+    if ":***@" in kept["source"]:
+        raise DataError(
+            f"version {version.name} learned from {kept['source']}, and passwords are not kept:"
+            " name the data with --data",
+            version=version.name,
+        )
+    return DataSource(**kept)
 
 
 def load_source(source: DataSource, settings: Settings) -> Dataset:
@@ -75,3 +88,12 @@ def load_source(source: DataSource, settings: Settings) -> Dataset:
         label_column=source.label_column,
         query=source.query,
     )
+
+
+def _lasting(source: str) -> str:
+    if "://" in source:
+        from sqlalchemy.engine import make_url
+
+        return make_url(source).render_as_string(hide_password=True)
+    path = Path(source)
+    return str(path.resolve()) if source not in SHIPPED and path.is_file() else source

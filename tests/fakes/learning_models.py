@@ -26,12 +26,14 @@ class FakeTrained:
 class FakeLearningModels:
     """``LearningModels`` in memory.
 
-    ``forgets`` names held-out texts that an update makes the model get wrong; ``gate_allows`` is
-    what the gate says; ``overtaken_by`` comes into use while an update is made.
+    ``held_out_as`` is the split of the held-out examples, ``forgets`` names those that an update
+    makes the model get wrong. ``gate_allows`` is what the gate says of a training;
+    ``overtaken_by`` comes into use while an update is made.
     """
 
     examples: Sequence[Example]
     held_out_examples: Sequence[Example] = ()
+    held_out_as: str = "validation"
     forgets: Sequence[str] = ()
     gate_allows: bool = True
     overtaken_by: str | None = None
@@ -61,8 +63,8 @@ class FakeLearningModels:
         held: dict[str, SplitName] = {ex.key: "validation" for ex in self.held_out_examples}
         return {**train, **held}
 
-    def held_out(self, version: ModelVersion) -> list[Example]:
-        return list(self.held_out_examples)
+    def held_out(self, version: ModelVersion, split: str) -> list[Example]:
+        return list(self.held_out_examples if split == self.held_out_as else ())
 
     def said(self, versions: Sequence[ModelVersion], texts: Sequence[str]) -> list[list[str]]:
         return [[self.says(version.name, text) for text in texts] for version in versions]

@@ -69,3 +69,33 @@ def test_the_shipped_sample_is_known_by_name(tmp_path: Path) -> None:
 def test_an_unknown_name_is_refused_with_the_names_there_are(tmp_path: Path) -> None:
     with pytest.raises(UnknownDataset, match="sample:support"):
         load_source(DataSource("nothing"), Settings(home=tmp_path))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        DataSource("banking77"),
+        DataSource("sample:support"),
+        DataSource("sqlite:///desk.sqlite3", "said", "kind", query="select * from said"),
+    ],
+)
+def test_a_source_comes_back_from_the_card_as_it_was(source: DataSource) -> None:
+    assert source_of(version({"source": source.for_card()})) == source
+
+
+def test_a_card_keeps_a_name_alone_as_a_text() -> None:
+    assert DataSource("banking77").for_card() == "banking77"
+
+
+def test_a_path_is_kept_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "desk.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    assert DataSource("desk.csv").for_card() == str((tmp_path / "desk.csv").resolve())
+
+
+def test_a_password_is_not_kept_and_the_data_must_be_named_again() -> None:
+    source = DataSource("postgresql://ada:secret@host/desk", query="select 1")
+    kept = source.for_card()
+    assert "secret" not in str(kept)
+    with pytest.raises(DataError, match="passwords are not kept"):
+        source_of(version({"source": kept}))
