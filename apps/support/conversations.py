@@ -209,7 +209,7 @@ class Conversations:
                 updated_at=row.updated_at,
                 messages=row.messages,
                 last_text=row.last_text[:LAST_TEXT],
-                reason=(handover := _handover(row, row.effective)) and handover.reason,
+                reason=handover.reason if (handover := _handover(row, row.effective)) else None,
             )
             for row in rows
         ]

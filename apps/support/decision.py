@@ -51,13 +51,18 @@ class DecisionPolicy:
     ``faq_similarity``    least cosine between a message and a FAQ question that answers it
     ``person_intent``     the intent of a customer who asks for a person: handed over at once,
                           however unsure the model is, unless the message looks out of scope
+
+    The defaults were chosen on the validation messages of the shipped sample, frozen and
+    fine-tuned. About half of the questions then hold the right intent (a lower floor asks more
+    and hits less). At 0.72 the FAQ answers about half of 30 reworded questions of its own, none
+    wrongly, and no validation message; at 0.65 it begins to answer what it should not.
     """
 
     answer_threshold: float
     clarify_floor: float = 0.7
     clarify_margin: float = 0.5
     in_scope_floor: float | None = None
-    faq_similarity: float = 0.8
+    faq_similarity: float = 0.72
     person_intent: str = "talk_to_person"
 
     def decide(self, prediction: Prediction, faq: FaqMatch | None = None) -> Decision:

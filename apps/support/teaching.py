@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, insert, select, update
 
@@ -70,7 +71,7 @@ class TeachingService:
         if (request.text is None) == (request.message_id is None):
             raise DataError("feedback is about a message_id or a text: give exactly one of them")
         _require_known(self._desk.current(), request.intent)
-        row = {
+        row: dict[str, Any] = {
             "app": APP,
             "label": request.intent,
             "author": request.author,

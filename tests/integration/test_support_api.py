@@ -16,6 +16,7 @@ from apps.support.bootstrap import SupportSettings, served_support
 from apps.support.inference import Desk
 from shared.serving.application import build_api
 from shared.serving.auth import Authenticator
+from shared.serving.keys import create_key
 from shared.settings import Settings
 from shared.storage.engine import open_database
 from shared.storage.tables import feedback, messages
@@ -266,6 +267,46 @@ def test_without_a_model_the_desk_says_what_to_do(engine: Engine, tmp_path: Path
         api.pointer.used = "v1"
         until(lambda: api.client.get("/readyz").status_code == 200)
         assert api.post("/chat", text="refund")["action"] == "answer"
+
+
+def test_each_route_asks_for_its_scope(engine: Engine, tmp_path: Path) -> None:
+    api = Api(engine, tmp_path)
+    app = build_api(served=[api.served], authenticator=Authenticator(engine, True))
+    keys = {
+        scope: create_key(engine, name=scope, scopes=[scope], actor="t", now=api.clock.now).secret
+        for scope in ("use", "review", "admin")
+    }
+    key = "0" * 32
+    wanted = {
+        "use": [
+            ("POST", "/classify"), ("POST", "/chat"), ("POST", "/explain"), ("GET", "/intents"),
+            ("GET", f"/conversations/{key}"),
+        ],
+        "review": [
+            ("GET", "/conversations"), ("POST", f"/conversations/{key}/takeover"),
+            ("POST", f"/conversations/{key}/messages"), ("POST", f"/conversations/{key}/release"),
+            ("POST", "/feedback"), ("GET", "/review"), ("GET", "/review/proposals"),
+            ("POST", "/review/1"), ("POST", "/check"),
+        ],
+        "admin": [("POST", "/intents")],
+    }  # fmt: skip
+    with TestClient(app) as client:
+        for scope, routes in wanted.items():
+            for method, path in routes:
+                url = f"/v1/support{path}"
+                assert client.request(method, url).status_code == 401, path
+                for held, secret in keys.items():
+                    headers = {"Authorization": f"Bearer {secret}"}
+                    refused = client.request(method, url, headers=headers).status_code == 403
+                    assert refused == (held not in (scope, "admin")), (held, method, path)
+    routed = {
+        (method, path.removeprefix("/v1/support").replace("{conversation_id}", key))
+        for path, operations in app.openapi()["paths"].items()
+        if path.startswith("/v1/support")
+        for method in map(str.upper, operations)
+    }
+    told = {route for routes in wanted.values() for route in routes}
+    assert {(method, path.replace("{message_id}", "1")) for method, path in routed} == told
 
 
 def test_actions_and_batches_are_counted(api: Api) -> None:

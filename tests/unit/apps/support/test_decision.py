@@ -86,8 +86,9 @@ def test_a_version_whose_errors_nobody_can_promise_answers_nothing_and_says_so()
 
 def test_the_faq_answers_where_the_intent_does_not() -> None:
     unsure = prediction(("track", 0.5), ("address", 0.45))
-    near = POLICY.decide(unsure, faq(0.8))
+    policy = DecisionPolicy(answer_threshold=0.9, faq_similarity=0.8)
+    near = policy.decide(unsure, faq(0.8))
     assert (near.action, near.faq) == ("answer", faq(0.8))
-    assert POLICY.decide(unsure, faq(0.79)).action == "clarify"
+    assert policy.decide(unsure, faq(0.79)).action == "clarify"
     sure = POLICY.decide(prediction(("track", 0.95)), faq(0.99))
     assert (sure.action, sure.faq) == ("answer", None)
