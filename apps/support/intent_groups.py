@@ -93,7 +93,7 @@ def name_groups(groups: Sequence[Sequence[str]], *, taken: Sequence[str] = ()) -
             word
             for text in texts
             for word in dict.fromkeys(words_of(text))
-            if word not in ENGLISH_STOP_WORDS and len(word) > 1
+            if word not in ENGLISH_STOP_WORDS and len(word) > 1 and "'" not in word
         )
         for texts in groups
     ]

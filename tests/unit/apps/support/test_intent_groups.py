@@ -64,6 +64,10 @@ def test_a_word_of_all_groups_tells_nothing() -> None:
     assert second.split("_").index("voucher") >= 0
 
 
+def test_a_contraction_is_no_name() -> None:
+    assert name_groups([["I'd like a job", "I'd want a job", "I'd take a job"]]) == ["job"]
+
+
 def test_a_masked_place_is_no_word() -> None:
     assert words_of("write to [email] or <phone number>, don't call") == [
         "write", "to", "or", "don't", "call",
