@@ -43,17 +43,20 @@ def check(
     from apps.support.doctor import check_dataset
     from apps.support.training_data import DataSource, load_source
     from models.encoder import TextEncoder
+    from shared.finetuning.hardware import choose_hardware
     from shared.finetuning.progress import ConsoleProgress
     from shared.settings import Settings
 
     settings = Settings()
     dataset = load_source(DataSource(data, text_column, label_column, query), settings)
+    hardware = choose_hardware(settings.device)
     with ConsoleProgress() as progress:
         report = check_dataset(
             dataset,
-            encoder=TextEncoder.load(encoder or settings.encoder),
+            encoder=TextEncoder.load(encoder or settings.encoder).to(hardware.device),
             seed=seed,
             report=progress,
+            hardware=hardware,
         )
     if as_json:
         print_json({"data": dataset.name, **report.model_dump(mode="json")})

@@ -39,7 +39,9 @@ class WordEncoder:
         self.tokenizer = SpacedTokenizer()
         self.embedded: list[str] = []
 
-    def embed(self, texts: Sequence[str], *, report: Any = None) -> np.ndarray:
+    def embed(
+        self, texts: Sequence[str], *, hardware: Any = None, report: Any = None
+    ) -> np.ndarray:
         self.embedded += texts
         vectors = np.array([self._sum(text) for text in texts], dtype=np.float32)
         if report is not None:
