@@ -77,6 +77,18 @@ class TextClassifier(nn.Module):
         ]
         return [group for group in groups if group["params"]]
 
+    def rest_layers(self, count: int) -> None:
+        """Stop training the ``count`` lowest layers: no gradient, no dropout.
+
+        Lower layers settle first, so that resting them step by step saves a fifth of the work at
+        no loss (Brock et al., "FreezeOut", 2017).
+        """
+        for layer in self.encoder.layers[:count]:
+            if any(parameter.requires_grad for parameter in layer.parameters()):
+                layer.requires_grad_(False)
+                layer.zero_grad(set_to_none=True)
+            layer.eval()
+
 
 class TextPredictor:
     """A version, loaded: what serving uses. Concurrent calls are safe, it only reads."""

@@ -34,12 +34,13 @@ from shared.evaluation.report import write_report
 from shared.evaluation.selective import SelectiveThreshold, choose_threshold
 from shared.finetuning.hardware import Hardware, choose_hardware
 from shared.finetuning.linear_head import LinearHead, choose_linear_head, fit_linear_head
-from shared.finetuning.loop import LabelledTokens, train
+from shared.finetuning.loop import LabelledTokens, TrainingOutcome, train
 from shared.finetuning.method_choice import MethodChoice, choose_method
 from shared.finetuning.progress import ProgressReporter
 from shared.finetuning.recipe import Recipe, epochs_for
 from shared.finetuning.splits import Shares, split_examples
 from shared.finetuning.zero_shot import SCALE, class_vectors
+from shared.privacy import mask_personal_data
 from shared.records import Dataset, Example, SplitName, Splits, class_counts
 
 
@@ -89,7 +90,9 @@ def train_text_classifier(
         base, splits, recipe, hardware, report, descriptions=dataset.descriptions
     )
     folder = (workspace or registry.root) / "checkpoints" / app
-    train_model(classifier, splits, recipe, hardware, report, checkpoints=folder, resume=resume)
+    outcome = train_model(
+        classifier, splits, recipe, hardware, report, checkpoints=folder, resume=resume
+    )
     trained = time.monotonic()
     predictor, chosen = calibrate(classifier, splits, recipe, report)
     evaluation = evaluate_model(predictor, splits, report)
@@ -109,6 +112,7 @@ def train_text_classifier(
         },
         hardware=hardware,
         source=source,
+        outcome=outcome,
     )
     version = deploy(registry, app, predictor, chosen, splits, card, evaluation, now, report)
     return TrainedVersion(version, summary_of(version))
@@ -120,8 +124,13 @@ def prepare_data(
     assigned: Mapping[str, SplitName] | None = None,
     shares: Shares | None = None,
 ) -> Splits:
-    """Step 1: splits without duplicates across them, the same whatever the order or seed."""
-    return split_examples(dataset, shares, assigned)
+    """Step 1: splits without duplicates across them, the same whatever the order or seed.
+
+    Personal data is masked first, as it is in messages before they reach the model: training,
+    serving and the texts that a version stores are then of one kind.
+    """
+    masked = tuple(replace(e, text=mask_personal_data(e.text)) for e in dataset.examples)
+    return split_examples(replace(dataset, examples=masked), shares, assigned)
 
 
 def choose_encoder(name: str | None, recipe: Recipe) -> TextEncoder:
@@ -188,10 +197,10 @@ def train_model(
     *,
     checkpoints: Path | None = None,
     resume: bool = False,
-) -> None:
+) -> TrainingOutcome | None:
     """Step 5: the whole network by the recipe; ``head`` and ``zero_shot`` are done already."""
     if recipe.method != "full":
-        return
+        return None
     labels = splits.labels
     encoder = classifier.encoder
     encoder.set_dropout(recipe.dropout, recipe.attention_dropout)
@@ -201,7 +210,7 @@ def train_model(
         return LabelledTokens(texts, class_numbers(examples, labels))
 
     held_out = in_scope(splits.validation, labels)
-    train(
+    return train(
         classifier,
         tokens(in_scope(splits.train)),
         tokens(held_out) if held_out else None,
@@ -323,6 +332,7 @@ def summary_of(version: ModelVersion) -> dict[str, Any]:
         "seed": card["seed"],
         "data": {name: card["data"][name] for name in names},
         "seconds": card["seconds"],
+        "training": card["training"],
         "metrics": card["metrics"],
         "thresholds": card["thresholds"],
         "reason": card["reason"],

@@ -7,6 +7,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from typing import Any
 from models.text_classifier import TextPredictor
 from shared.evaluation.selective import SelectiveThreshold
 from shared.finetuning.hardware import Hardware
+from shared.finetuning.loop import TrainingOutcome
 from shared.finetuning.recipe import Recipe
 from shared.finetuning.splits import assignments
-from shared.privacy import mask_personal_data
 from shared.records import Dataset, Example, Splits
 
 LIMITS = (
@@ -41,6 +42,7 @@ def card_of(
     seconds: Mapping[str, float],
     hardware: Hardware,
     source: Mapping[str, Any] | str | None,
+    outcome: TrainingOutcome | None = None,
 ) -> dict[str, Any]:
     """The model card: enough to know what the version is, and to make it again."""
     return {
@@ -73,6 +75,7 @@ def card_of(
             "certified": threshold.certified,
         },
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "training": None if outcome is None else asdict(outcome),
         "hardware": {"device": hardware.device, "precision": hardware.precision},
         "code_revision": code_revision(),
         "packages": {
@@ -87,9 +90,8 @@ def card_of(
 def write_version(
     folder: Path, predictor: TextPredictor, splits: Splits, events: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Everything but card, manifest and report. Personal data in stored texts is masked."""
-    masked = [(mask_personal_data(text), label) for text, label in predictor.bank]
-    replacing_bank(predictor, masked).save(folder)
+    """Everything but card, manifest and report."""
+    predictor.save(folder)
     write_examples(folder / "gate.jsonl", splits.gate)
     write_examples(folder / "validation.jsonl", splits.validation)
     (folder / "splits.json").write_text(json.dumps(assignments(splits)), encoding="utf-8")
@@ -98,26 +100,11 @@ def write_version(
             lines.write(json.dumps(event) + "\n")
 
 
-def replacing_bank(predictor: TextPredictor, bank: Sequence[tuple[str, str]]) -> TextPredictor:
-    """The same predictor with other wordings of its training examples."""
-    return TextPredictor(
-        predictor.version,
-        predictor.card,
-        predictor.classifier,
-        predictor.labels,
-        predictor.confidence,
-        bank,
-        predictor.bank_vectors,
-        predictor.answer_threshold,
-        predictor.target_error,
-    )
-
-
 def write_examples(path: Path, examples: Sequence[Example]) -> None:
-    """One JSON line an example, personal data masked."""
+    """One JSON line an example."""
     with path.open("w", encoding="utf-8") as lines:
         for example in examples:
-            row = {"text": mask_personal_data(example.text), "label": example.label}
+            row = {"text": example.text, "label": example.label}
             lines.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 

@@ -1,1 +1,1 @@
-
+"""What all apps stand on; it imports none of them."""

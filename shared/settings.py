@@ -22,7 +22,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=default_home, description="where all state lives")
     data: Path | None = Field(default=None, description="folder with the public data sets")
-    database_url: str | None = Field(default=None, description="SQLAlchemy address; SQLite if unset")
+    database_url: str | None = Field(
+        default=None, description="SQLAlchemy address; SQLite if unset"
+    )
     encoder: str | None = Field(default=None, description="encoder name or folder; MiniLM if unset")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where models run")
     api_url: str = Field(default="http://127.0.0.1:8000", description="what pages and clients call")

@@ -141,8 +141,8 @@ def evaluate(
     from models.registry import ModelRegistry
     from models.text_classifier import TextPredictor
     from models.text_evaluation import evaluate_predictor
+    from models.text_training import prepare_data
     from shared.finetuning.progress import ConsoleProgress
-    from shared.finetuning.splits import split_examples
 
     started = time.monotonic()
     settings = Settings()
@@ -152,7 +152,7 @@ def evaluate(
     registry.verify(chosen)
     same = chosen.card["data"]["name"] == dataset.name
     stored = json.loads((chosen.folder / "splits.json").read_text(encoding="utf-8"))
-    splits = split_examples(dataset, assigned=stored if same else None)
+    splits = prepare_data(dataset, assigned=stored if same else None)
     examples = (
         [e for name in ("train", "validation", "gate", "test") for e in splits[name]]
         if split == "all"

@@ -43,6 +43,10 @@ class Trainable(Protocol):
         """What trains and at which rate, as torch optimisers take it."""
         ...
 
+    def rest_layers(self, count: int) -> None:
+        """Stop training the ``count`` lowest layers."""
+        ...
+
     def named_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         """All parameters, each with its name."""
         ...
@@ -122,6 +126,7 @@ def train(
         batches = training_batches(lengths, recipe.batch_size, order)
         for rows in batches[step % per_epoch : steps - epoch * per_epoch]:
             module.train()
+            module.rest_layers(sum(step >= share * steps for share in recipe.freeze_at))
             factor = learning_rate_factor(step, steps, recipe.warmup)
             for group, peak in zip(optimiser.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor

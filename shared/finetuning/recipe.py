@@ -37,6 +37,9 @@ class Recipe(BaseModel):
         default="none", description="whether rare classes weigh more in the loss"
     )
     frozen_layers: int = Field(default=0, ge=0, description="lowest layers that are not trained")
+    freeze_at: tuple[Share, ...] = Field(
+        default=(), description="share of the steps after which layer 0, 1, ... rests"
+    )
     train_embeddings: bool = Field(default=False, description="whether word embeddings train")
     averaging_from: Share = Field(
         default=0.5, description="share of the steps after which weights are averaged; 0 is never"

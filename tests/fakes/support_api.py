@@ -21,7 +21,7 @@ WORDS = {"parcel": "order_status", "refund": "refund"}
 REPORT = "<html><body><h1>Report of {version}</h1><p>learning curves</p></body></html>"
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """A problem and its status."""
 
     def __init__(self, status: int, error: str, message: str) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-WORDS = (
-    "where is my order parcel late lost track the a please refund money back want return card "
-    "pay payment failed invoice need help cancel it now size colour shop open hours hi thanks"
-).split()
+WORDS = [
+    *(
+        "where is my order parcel late lost track the a please refund money back want return card "
+        "pay payment failed invoice need help cancel it now size colour shop open hours hi thanks"
+    ).split()
+]
 CHINESE = list("我的订单在哪里退款想要发票取消")
 
 SMALL: dict[str, Any] = {

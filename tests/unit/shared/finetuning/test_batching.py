@@ -13,7 +13,9 @@ pytestmark = pytest.mark.unit
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=200), st.integers(1, 32), st.integers(0, 9))
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=200), st.integers(1, 32), st.integers(0, 9)
+)
 def test_training_batches_hold_every_row_once(lengths: list[int], size: int, seed: int) -> None:
     batches = training_batches(np.array(lengths), size, np.random.default_rng(seed))
     rows = np.concatenate(batches)

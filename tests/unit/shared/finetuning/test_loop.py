@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -99,14 +100,12 @@ def test_one_seed_gives_one_model(encoder_folder: Path) -> None:
 def test_a_resumed_training_ends_like_an_unbroken_one(
     encoder_folder: Path, tmp_path: Path, stop: int
 ) -> None:
-    chosen = recipe(dropout=0.1)
+    chosen = recipe(dropout=0.1, freeze_at=(0.4, 0.7))
     unbroken, _ = run(encoder_folder, chosen)
     place = tmp_path / "checkpoints"
     with pytest.raises(KeyboardInterrupt):
         run(encoder_folder, chosen, checkpoints=place, identity="x", report=Stop(stop))
-    resumed, report = run(
-        encoder_folder, chosen, checkpoints=place, identity="x", resume=True
-    )
+    resumed, report = run(encoder_folder, chosen, checkpoints=place, identity="x", resume=True)
     first = next(event["step"] for event in report.events if event["event"] == "step")
     assert first == max(1, stop), "the step that was under way is done again"
     np.testing.assert_allclose(resumed, unbroken, atol=1e-5)
@@ -154,6 +153,27 @@ def test_frozen_layers_and_embeddings_rest(encoder_folder: Path) -> None:
     assert any("layer.1." in name for name in moved)
 
 
+def test_layers_rest_from_their_share_of_the_steps_on(encoder_folder: Path) -> None:
+    classifier, training = build(encoder_folder)
+    chosen = recipe(epochs=2, freeze_at=(0.5,), averaging_from=0)
+    seen: dict[int, torch.Tensor] = {}
+
+    class Watch(SilentProgress):
+        def log(self, **event: object) -> None:
+            seen[int(event["step"])] = (
+                classifier.encoder.layers[0]
+                .state_dict()[  # type: ignore[call-overload]
+                    "attention.self.query.weight"
+                ]
+                .clone()
+            )
+
+    train(classifier, training, None, classes=3, recipe=chosen, hardware=CPU, report=Watch())
+    half, last = len(seen) // 2, len(seen)
+    assert not torch.equal(seen[1], seen[half])
+    assert torch.equal(seen[half], seen[last])
+
+
 def test_class_weights_and_label_smoothing_change_the_loss(encoder_folder: Path) -> None:
     plain, _ = run(encoder_folder, recipe(epochs=1))
     smooth, _ = run(encoder_folder, recipe(epochs=1, label_smoothing=0.2))
@@ -169,7 +189,7 @@ def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
     factors = [learning_rate_factor(step, 100, 0.1) for step in range(100)]
     assert factors[0] == pytest.approx(0.1)
     assert factors[9] == 1.0
-    assert all(a > b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert all(a > b for a, b in pairwise(factors[10:]))
     assert 0 < factors[-1] < 0.02
 
 

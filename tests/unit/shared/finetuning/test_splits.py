@@ -121,7 +121,9 @@ def test_no_training_example_is_refused() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["Hi", "hi ", "order", "ORDER", "late", "pay now", "pay  NOW", "x", "y"]),
+            st.sampled_from(
+                ["Hi", "hi ", "order", "ORDER", "late", "pay now", "pay  NOW", "x", "y"]
+            ),
             st.sampled_from(["a", "b", OUT_OF_SCOPE]),
             st.sampled_from([None, "train", "validation", "gate", "test"]),
         ),

@@ -1,0 +1,1 @@
+"""Benchmarks: each prints a table of one run and keeps it under ``benchmarks/results``."""

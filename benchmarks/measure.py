@@ -1,0 +1,70 @@
+"""Run a command as a process of its own and measure it from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A finished process: its JSON, wall and CPU seconds, and peak resident memory in GB."""
+
+    output: dict[str, Any]
+    wall: float
+    cpu: float
+    peak_gb: float
+
+
+def measure(command: list[str], environment: dict[str, str] | None = None) -> Measured:
+    """Run to the end; its last line (or whole output) of standard output is one JSON object."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
+    )
+    assert process.stdout is not None
+    text = process.stdout.read()
+    process.stdout.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
+    return Measured(
+        json.loads(text[text.index("{") :]),
+        time.perf_counter() - started,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss / 1e6,
+    )
+
+
+def triptych(*words: str) -> list[str]:
+    """The command line of a Triptych command with JSON output."""
+    return [sys.executable, "-m", "apps.cli", *words, "--json"]
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    import torch
+
+    model = platform.processor()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "load_before": os.getloadavg()[0],
+    }

@@ -1,0 +1,127 @@
+"""The peers: Hugging Face ``Trainer`` and SetFit, same encoder, rows, batch and threads.
+
+    python -m benchmarks.peers trainer-fp32 | trainer-bf16 | setfit  [--seed 1] [--steps N]
+
+Prints one JSON object. The rows are those of our own Banking77 splits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from data_connectors.sources import load_dataset
+from models.encoder import packaged_folder
+from models.text_training import class_numbers, in_scope, prepare_data
+from shared.records import Example, Splits
+from shared.settings import Settings
+
+EPOCHS = 4
+BATCH = 64
+LEARNING_RATE = 2e-4
+
+
+def rows(splits: Splits, name: str) -> tuple[list[str], np.ndarray]:
+    examples: Sequence[Example] = in_scope(splits[name])  # type: ignore[index]
+    return [e.text for e in examples], class_numbers(examples, splits.labels)
+
+
+def trainer(splits: Splits, seed: int, *, bf16: bool, steps: int | None) -> dict[str, object]:
+    """The Trainer: as it comes, or with bf16 and length grouping; our learning-rate schedule."""
+    from datasets import Dataset
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        Trainer,
+        TrainingArguments,
+        set_seed,
+    )
+
+    set_seed(seed)
+    folder = str(packaged_folder())
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, num_labels=len(splits.labels)
+    )
+
+    def tokens(name: str) -> Dataset:
+        texts, truth = rows(splits, name)
+        encoded = tokenizer(texts, truncation=True, max_length=128)
+        return Dataset.from_dict({**encoded, "labels": truth.tolist()})
+
+    training = tokens("train")
+    grouping = {"train_sampling_strategy": "group_by_length"} if bf16 else {}
+    with tempfile.TemporaryDirectory() as place:
+        run = Trainer(
+            model=model,
+            args=TrainingArguments(
+                output_dir=place, per_device_train_batch_size=BATCH, num_train_epochs=EPOCHS,
+                learning_rate=LEARNING_RATE, warmup_steps=0.1, weight_decay=0.01, seed=seed,
+                bf16=bf16, use_cpu=True, save_strategy="no", report_to="none", disable_tqdm=True,
+                max_steps=steps or -1, **grouping,
+            ),
+            train_dataset=training,
+            data_collator=DataCollatorWithPadding(tokenizer),
+        )  # fmt: skip
+        started = time.perf_counter()
+        run.train()
+        seconds = time.perf_counter() - started
+        accuracy = None
+        if steps is None:
+            test = tokens("test")
+            predicted = run.predict(test).predictions.argmax(1)
+            accuracy = float((predicted == np.array(test["labels"])).mean())
+    seen = (steps * BATCH) if steps else len(training) * EPOCHS
+    return {"examples_per_second": seen / seconds, "seconds": seconds, "accuracy": accuracy}
+
+
+def setfit(splits: Splits, seed: int, *, steps: int | None) -> dict[str, object]:
+    """SetFit with one positive and one negative pair a text, for so many steps."""
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+
+    model = SetFitModel.from_pretrained(str(packaged_folder()))
+    texts, truth = rows(splits, "train")
+    training = Dataset.from_dict({"text": texts, "label": truth.tolist()})
+    test_texts, test_truth = rows(splits, "test")
+    args = TrainingArguments(
+        batch_size=16, num_iterations=1, seed=seed, report_to="none",
+        max_steps=steps or -1, save_strategy="no", show_progress_bar=False,
+    )  # fmt: skip
+    started = time.perf_counter()
+    run = Trainer(model=model, args=args, train_dataset=training)
+    run.train()
+    seconds = time.perf_counter() - started
+    accuracy = float((np.asarray(model.predict(test_texts)) == test_truth).mean())
+    return {"examples_per_second": None, "seconds": seconds, "accuracy": accuracy}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("peer", choices=["trainer-fp32", "trainer-bf16", "setfit"])
+    parser.add_argument("--data", default="banking77")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int)
+    chosen = parser.parse_args()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    splits = prepare_data(load_dataset(chosen.data, settings=Settings()))
+    with contextlib.redirect_stdout(sys.stderr):
+        if chosen.peer == "setfit":
+            result = setfit(splits, chosen.seed, steps=chosen.steps)
+        else:
+            bf16 = chosen.peer == "trainer-bf16"
+            result = trainer(splits, chosen.seed, bf16=bf16, steps=chosen.steps)
+    print(json.dumps({"peer": chosen.peer, **result}))
+
+
+if __name__ == "__main__":
+    main()
