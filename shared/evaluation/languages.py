@@ -60,7 +60,13 @@ _FUNCTION_WORDS: Final = {
     "Indonesian": "saya tidak yang di dan apa bagaimana kenapa bisa untuk dengan ini itu sudah "
     "belum dari ke kapan mana akan",
 }
-_LANGUAGES: Final = {name: frozenset(words.split()) for name, words in _FUNCTION_WORDS.items()}
+_LANGUAGES: Final = {
+    name: frozenset(
+        word for word in words.split() if len(word) > 1 or (word, name) == ("i", "English")
+    )
+    for name, words in _FUNCTION_WORDS.items()
+}
+"""Without single letters, which stand for too much else; the English "i" stays."""
 _FEWEST_HITS: Final = 2
 _LEAST_SHARE: Final = 0.25
 

@@ -39,6 +39,7 @@ def test_the_script_of_most_letters(text: str, script: str | None) -> None:
         ("parcel lost", None),
         ("", None),
         ("asdf qwer zxcv", None),
+        ("i need help getting a w-2", None),
     ],
 )
 def test_a_language_is_named_where_it_is_plain(text: str, language: str | None) -> None:
