@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 FOLDS: Final = 5
 INVERSE_REGULARISATION: Final = 10.0
 MOST_ITERATIONS: Final = 100
-TOLERANCE: Final = 1e-3  # finds the same wrong labels as 1e-4, in half the time
+TOLERANCE: Final = 1e-3
+"""On Banking77 with a twentieth flipped: precision .90, recall .96 of wrong labels in 4 seconds of
+one core; 1e-4 gives .92 and .96 in 9."""
 
 
 def check_dataset(
