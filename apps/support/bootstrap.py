@@ -205,7 +205,7 @@ def served_support(
         from apps.support import learning
         from apps.support.learning_models import RegistryModels
 
-        models = RegistryModels(registry, encoder=settings.encoder)
+        models = RegistryModels(registry, encoder=settings.encoder, device=settings.device)
         return learning.add_intent(models, engine, request, now=now)
 
     @cache

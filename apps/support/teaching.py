@@ -131,7 +131,10 @@ class TeachingService:
 
     def proposals(self) -> IntentProposals:
         """Groups of handed-over messages that look like intents of their own."""
-        return review.proposals(self._engine, taken=self._desk.current().predictor.labels)
+        predictor = self._desk.current().predictor
+        return review.proposals(
+            self._engine, threshold=predictor.answer_threshold, taken=predictor.labels
+        )
 
     def intents(self) -> Intents:
         """What the desk knows, with its answers."""

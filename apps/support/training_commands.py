@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,7 +91,7 @@ def train(
             registry=registry,
             now=datetime.now(UTC),
             report=report,
-            source={name: value for name, value in asdict(source).items() if value is not None},
+            source=source.for_card(),
             device=device or settings.device,
             resume=resume,
         )
@@ -197,14 +196,15 @@ def evaluate(
     _print(summary, as_json)
 
 
-def parse_fields(fields: tuple[str, ...]) -> dict[str, str]:
-    """``NAME=VALUE`` pairs as a mapping; SettingsError for what is no pair."""
-    pairs = {}
+def parse_fields(fields: tuple[str, ...]) -> dict[str, str | list[str]]:
+    """``NAME=VALUE`` pairs as a mapping, ``A,B`` as a list; SettingsError for what is no pair."""
+    pairs: dict[str, str | list[str]] = {}
     for field in fields:
         name, equals, value = field.partition("=")
         if not equals or not name:
             raise SettingsError(f"--set takes NAME=VALUE, not {field!r}")
-        pairs[name.strip().replace("-", "_")] = value.strip()
+        parts = [part.strip() for part in value.split(",")]
+        pairs[name.strip().replace("-", "_")] = parts if len(parts) > 1 else parts[0]
     return pairs
 
 

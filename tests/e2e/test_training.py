@@ -75,7 +75,7 @@ def test_train_evaluate_and_classify(banking_rows: tuple[Path, Path], tmp_path: 
         "--method",
         "head",
     )
-    assert summary["data"]["test"] == 800
+    assert summary["data"]["test"] == 799, "one text of the 800 repeats another"
     assert summary["promotion"]["promoted"]
     assert summary["metrics"]["accuracy"] > 0.9
     measured = run(tmp_path, "evaluate", "support", "--data", test, "--split", "all")
@@ -90,7 +90,8 @@ def test_train_evaluate_and_classify(banking_rows: tuple[Path, Path], tmp_path: 
 def test_a_killed_training_resumes(banking_rows: tuple[Path, Path], tmp_path: Path) -> None:
     train, test = map(str, banking_rows)
     words = (
-        "train", "support", "--train-data", train, "--test-data", test, "--method", "full", *SETTINGS
+        "train", "support", "--train-data", train, "--test-data", test, "--method", "full",
+        *SETTINGS,
     )  # fmt: skip
     unbroken = run(tmp_path / "unbroken", *words)
     home = tmp_path / "broken"
