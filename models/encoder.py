@@ -19,6 +19,7 @@ from torch import nn
 
 from shared.errors import EncoderError
 from shared.finetuning.batching import TokenisedTexts, inference_batches
+from shared.finetuning.dropout import ByteDropout
 from shared.finetuning.hardware import Hardware
 from shared.finetuning.progress import ProgressReporter
 
@@ -151,13 +152,13 @@ class TextEncoder(nn.Module):
 
     def set_dropout(self, hidden: float, attention: float) -> None:
         """Set the dropout of hidden states and of attention weights, whatever the architecture."""
-        for path, module in self.backbone.named_modules():
-            inside_attention = path.endswith(_ATTENTION_DROPOUT)
-            if isinstance(module, nn.Dropout):
-                module.p = attention if inside_attention else hidden
+        for path, module in list(self.backbone.named_modules()):
             for attribute in ("dropout_prob", "attention_dropout"):
                 if isinstance(getattr(module, attribute, None), float):
                     setattr(module, attribute, attention)
+            if isinstance(module, nn.Dropout | ByteDropout):
+                rate = attention if path.endswith(_ATTENTION_DROPOUT) else hidden
+                self.backbone.set_submodule(path, ByteDropout(rate))
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), configuration, tokenizer and pooling."""

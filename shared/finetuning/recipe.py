@@ -30,7 +30,7 @@ class Recipe(BaseModel):
     warmup: Share = Field(default=0.1, description="share of the steps in which the rate rises")
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW's, matrices only")
     clip_norm: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
-    dropout: Share = Field(default=0.0, description="of hidden states, inside the encoder")
+    dropout: Share = Field(default=0.1, description="of hidden states, inside the encoder")
     attention_dropout: Share = Field(default=0.0, description="of attention weights")
     label_smoothing: Share = Field(default=0.0, description="probability spread over all classes")
     class_weights: Literal["none", "balanced"] = Field(
@@ -38,7 +38,8 @@ class Recipe(BaseModel):
     )
     frozen_layers: int = Field(default=0, ge=0, description="lowest layers that are not trained")
     freeze_at: tuple[Share, ...] = Field(
-        default=(), description="share of the steps after which layer 0, 1, ... rests"
+        default=(0.3, 0.45, 0.6, 0.75),
+        description="share of the steps after which layer 0, 1, ... rests",
     )
     train_embeddings: bool = Field(default=False, description="whether word embeddings train")
     averaging_from: Share = Field(

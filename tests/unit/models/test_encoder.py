@@ -12,6 +12,7 @@ import torch
 from models.encoder import TextEncoder, check_weights
 from models.text_classifier import ClassificationHead, TextClassifier
 from shared.errors import EncoderError
+from shared.finetuning.dropout import ByteDropout
 from shared.finetuning.hardware import choose_hardware
 from shared.finetuning.loop import LabelledTokens, train
 from shared.finetuning.progress import SilentProgress
@@ -89,8 +90,9 @@ def test_no_texts_give_no_vectors(tmp_path: Path) -> None:
 def test_dropout_reaches_hidden_states_and_attention(tmp_path: Path) -> None:
     encoder = TextEncoder.load(tiny_encoder(tmp_path))
     encoder.set_dropout(0.25, 0.5)
-    rates = {p.p for p in encoder.backbone.modules() if isinstance(p, torch.nn.Dropout)}
+    rates = {p.p for p in encoder.backbone.modules() if isinstance(p, ByteDropout)}
     assert rates == {0.25, 0.5}
+    assert not any(isinstance(p, torch.nn.Dropout) for p in encoder.backbone.modules())
 
 
 def test_weights_of_another_hash_are_not_trusted(tmp_path: Path) -> None:
