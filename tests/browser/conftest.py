@@ -25,8 +25,9 @@ from tests.fakes.shop_api import keyword_shop_api
 HOME = Path(apps.__file__).parent / "home.py"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser for one module: while it is open, Playwright keeps an event loop in this thread."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no chromium on this machine: browser tests need one on PATH")

@@ -67,7 +67,10 @@ def build(folder: Path) -> tuple[TextClassifier, LabelledTokens]:
 
 
 def recipe(**fields: object) -> Recipe:
-    defaults = {"epochs": 6, "batch_size": 8, "learning_rate": 2e-3, "checkpoint_seconds": 0}
+    defaults = {
+        "epochs": 6, "batch_size": 8, "learning_rate": 2e-3, "checkpoint_seconds": 0, "dropout": 0,
+        "freeze_at": (),
+    }  # fmt: skip
     return make_recipe(**{**defaults, **fields})
 
 
