@@ -27,7 +27,7 @@ from models.encoder import TextEncoder
 from models.registry import ModelRegistry, ModelVersion
 from models.text_classifier import ClassificationHead, TextClassifier, TextPredictor, forward
 from models.text_evaluation import Evaluation, evaluate_predictor
-from models.version_content import card_of, write_version
+from models.version_content import card_of, learning_curves, summary_of, write_version
 from shared.errors import TrainingError
 from shared.evaluation.open_set import neighbour_similarity
 from shared.evaluation.report import write_report
@@ -318,46 +318,6 @@ def update_head(
     from models.head_update import refit
 
     return refit(registry, version, new_examples, now=now, report=report)
-
-
-def summary_of(version: ModelVersion) -> dict[str, Any]:
-    """The object that ``triptych train --json`` prints, out of the version's card."""
-    card = version.card
-    names = ("name", "train", "validation", "gate", "test", "removed_duplicates")
-    return {
-        "app": version.app,
-        "version": version.name,
-        "method": card["method"],
-        "encoder": card["encoder"],
-        "seed": card["seed"],
-        "data": {name: card["data"][name] for name in names},
-        "seconds": card["seconds"],
-        "training": card["training"],
-        "metrics": card["metrics"],
-        "thresholds": card["thresholds"],
-        "reason": card["reason"],
-    }
-
-
-def learning_curves(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Loss by step and validation accuracy by epoch, at most 400 points, for the report."""
-    steps = [event for event in events if event.get("event") == "step"]
-    stride = max(1, len(steps) // 400)
-    curves = []
-    for start in range(0, len(steps), stride):
-        window = steps[start : start + stride]
-        loss = sum(event["loss"] for event in window) / len(window)
-        curves.append({"step": window[-1]["step"], "epoch": window[-1]["epoch"], "loss": loss})
-    for event in events:
-        if event.get("event") == "validation":
-            row = {
-                "step": event["step"],
-                "epoch": event["epoch"],
-                "loss": None,
-                "validation_accuracy": event["accuracy"],
-            }
-            curves.append(row)
-    return sorted(curves, key=lambda row: row["step"])
 
 
 def in_scope(examples: Sequence[Example], labels: Sequence[str] | None = None) -> list[Example]:

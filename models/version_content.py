@@ -12,6 +12,7 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
+from models.registry import ModelVersion
 from models.text_classifier import TextPredictor
 from shared.evaluation.selective import SelectiveThreshold
 from shared.finetuning.hardware import Hardware
@@ -85,6 +86,46 @@ def card_of(
         "limits": list(LIMITS),
         "reason": reason,
     }
+
+
+def summary_of(version: ModelVersion) -> dict[str, Any]:
+    """The object that ``triptych train --json`` prints, out of the version's card."""
+    card = version.card
+    names = ("name", "train", "validation", "gate", "test", "removed_duplicates")
+    return {
+        "app": version.app,
+        "version": version.name,
+        "method": card["method"],
+        "encoder": card["encoder"],
+        "seed": card["seed"],
+        "data": {name: card["data"][name] for name in names},
+        "seconds": card["seconds"],
+        "training": card["training"],
+        "metrics": card["metrics"],
+        "thresholds": card["thresholds"],
+        "reason": card["reason"],
+    }
+
+
+def learning_curves(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Loss by step and validation accuracy by epoch, at most 400 points, for the report."""
+    steps = [event for event in events if event.get("event") == "step"]
+    stride = max(1, len(steps) // 400)
+    curves = []
+    for start in range(0, len(steps), stride):
+        window = steps[start : start + stride]
+        loss = sum(event["loss"] for event in window) / len(window)
+        curves.append({"step": window[-1]["step"], "epoch": window[-1]["epoch"], "loss": loss})
+    for event in events:
+        if event.get("event") == "validation":
+            row = {
+                "step": event["step"],
+                "epoch": event["epoch"],
+                "loss": None,
+                "validation_accuracy": event["accuracy"],
+            }
+            curves.append(row)
+    return sorted(curves, key=lambda row: row["step"])
 
 
 def write_version(

@@ -107,8 +107,8 @@ class DecisionPolicy:
                 "clarify",
                 intent,
                 confidence,
-                f"two intents are close: {first.label} {first.probability:.2f}, "
-                f"{second.label} {second.probability:.2f}",
+                f"two intents are close: {in_words(first.label)} {first.probability:.0%}, "
+                f"{in_words(second.label)} {second.probability:.0%}",
                 options=options,
             )
         return Decision("handoff", intent, confidence, f"{unsure} and no two intents stand out")
@@ -136,3 +136,8 @@ class DecisionPolicy:
         if together < self.clarify_floor or apart > self.clarify_margin:
             return ()
         return (first, second)
+
+
+def in_words(intent: str) -> str:
+    """An intent's name as people read it: ``track_order`` becomes ``track order``."""
+    return " ".join(intent.replace("_", " ").split())
