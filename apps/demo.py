@@ -44,9 +44,9 @@ def demo(serve: bool, port: int, ui_port: int, seed: int) -> None:
 
 def train_support(settings: Settings, seed: int) -> None:
     """Train on the shipped sample, register, promote through the gate, and print the table."""
-    from apps.support.knowledge import APP, SAMPLE_SOURCE
-    from apps.support.summary_table import print_summary
-    from apps.support.training_data import DataSource, load_source
+    from apps.support.commands.summary_table import print_summary
+    from apps.support.conversation.knowledge import APP, SAMPLE_SOURCE
+    from apps.support.learning.training_data import DataSource, load_source
     from models.promotion import gate_and_promote
     from models.registry import ModelRegistry
     from models.text_training import train_text_classifier
@@ -86,8 +86,8 @@ def show_decisions(settings: Settings, messages: Sequence[str] = MESSAGES) -> No
     from rich.console import Console
     from rich.table import Table
 
-    from apps.support.decision import DecisionPolicy
-    from apps.support.knowledge import APP
+    from apps.support.conversation.decision import DecisionPolicy
+    from apps.support.conversation.knowledge import APP
     from models.registry import ModelRegistry
     from models.text_classifier import TextPredictor
 

@@ -9,7 +9,7 @@ from shared.command_line import LazyGroup
 
 @click.group(
     cls=LazyGroup,
-    lazy={"support": ("apps.support.training_commands:train", "An intent classifier.")},
+    lazy={"support": ("apps.support.commands.training:train", "An intent classifier.")},
 )
 def train() -> None:
     """Fine-tune a model for an app, evaluate it, and register the version."""
@@ -17,7 +17,7 @@ def train() -> None:
 
 @click.group(
     cls=LazyGroup,
-    lazy={"support": ("apps.support.training_commands:evaluate", "The intent classifier.")},
+    lazy={"support": ("apps.support.commands.training:evaluate", "The intent classifier.")},
 )
 def evaluate() -> None:
     """Measure a model version on a data set."""

@@ -14,13 +14,13 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import Engine
 
-from apps.support.conversations import Conversations
-from apps.support.decision import DecisionPolicy
+from apps.support.conversation.conversations import Conversations
+from apps.support.conversation.decision import DecisionPolicy
+from apps.support.conversation.knowledge import APP, Faq, book_for
 from apps.support.inference import Desk, DeskInUse, Reading
-from apps.support.knowledge import APP, Faq, book_for
+from apps.support.learning.teaching import TeachingService
 from apps.support.router import support_router
 from apps.support.service import SupportService
-from apps.support.teaching import TeachingService
 from models.registry import ModelRegistry, ModelVersion
 from shared.api.support import AddIntentReport, AddIntentRequest, CheckReport
 from shared.privacy import mask_personal_data
@@ -202,8 +202,8 @@ def served_support(
         return explain(predictor, text, intent)
 
     def add_intent(request: AddIntentRequest, now: datetime) -> AddIntentReport:
-        from apps.support import learning
-        from apps.support.learning_models import RegistryModels
+        from apps.support.learning import improvement as learning
+        from apps.support.learning.versions import RegistryModels
 
         models = RegistryModels(registry, encoder=settings.encoder, device=settings.device)
         return learning.add_intent(models, engine, request, now=now)

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.support.decision import Decision, DecisionPolicy
-from apps.support.knowledge import APP, AnswerBook, Faq
+from apps.support.conversation.decision import Decision, DecisionPolicy
+from apps.support.conversation.knowledge import APP, AnswerBook, Faq
 from shared.errors import NotReady, TriptychError
 from shared.records import Neighbour, Prediction
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Path, Query, UploadFile
 
+from apps.support.learning.teaching import TeachingService
 from apps.support.service import SupportService
-from apps.support.teaching import TeachingService
 from shared.api.support import (
     AddIntentReport,
     AddIntentRequest,

@@ -14,10 +14,10 @@ from typing import Protocol
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
-from apps.support.conversations import Conversations, TakenTurn
-from apps.support.dialogue import BotReply, ChatState, reply_to
+from apps.support.conversation.conversations import Conversations, TakenTurn
+from apps.support.conversation.dialogue import BotReply, ChatState, reply_to
+from apps.support.conversation.knowledge import written_answer
 from apps.support.inference import DeskInUse, Predictor, Reading
-from apps.support.knowledge import written_answer
 from shared.api.support import (
     ChatReply,
     ChatRequest,

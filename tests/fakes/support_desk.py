@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from apps.support.decision import DecisionPolicy
+from apps.support.conversation.decision import DecisionPolicy
+from apps.support.conversation.knowledge import AnswerBook, Faq, FaqEntry
 from apps.support.inference import Desk, DeskInUse, Reading
-from apps.support.knowledge import AnswerBook, Faq, FaqEntry
 from shared.errors import VersionNotFound
 from tests.fakes.predictor import KeywordPredictor
 

@@ -23,11 +23,11 @@ from sqlalchemy import Engine
 
 from apps.api import create_app
 from apps.support.bootstrap import ActionCounter, ServedSupport
-from apps.support.conversations import Conversations
+from apps.support.conversation.conversations import Conversations
 from apps.support.inference import Desk, DeskInUse, Reading
+from apps.support.learning.teaching import TeachingService
 from apps.support.router import support_router
 from apps.support.service import SupportService
-from apps.support.teaching import TeachingService
 from data_connectors.files import read_file
 from models.registry import ModelRegistry, Promotion
 from shared.api.support import AddIntentReport, AddIntentRequest, CheckReport

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, func, insert, select
 
-from apps.support.conversations import Conversations
+from apps.support.conversation.conversations import Conversations
 from apps.support.service import SupportService
 from shared.api.support import (
     ChatReply,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from apps.support.check_command import check
+from apps.support.commands.check import check
 from apps.support.doctor import check_dataset
 from models.encoder import TextEncoder
 from shared.records import Dataset, Example

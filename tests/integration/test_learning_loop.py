@@ -18,13 +18,13 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import Engine, insert, select
 
-from apps.support.knowledge import SAMPLE_SOURCE
-from apps.support.learning import add_intent, retrain
-from apps.support.learning_commands import add_intent as add_intent_command
-from apps.support.learning_commands import retrain as retrain_command
-from apps.support.learning_models import RegistryModels
-from apps.support.review import queue, resolve
-from apps.support.training_data import DataSource, load_source, source_of
+from apps.support.commands.learning import add_intent as add_intent_command
+from apps.support.commands.learning import retrain as retrain_command
+from apps.support.conversation.knowledge import SAMPLE_SOURCE
+from apps.support.learning.improvement import add_intent, retrain
+from apps.support.learning.review import queue, resolve
+from apps.support.learning.training_data import DataSource, load_source, source_of
+from apps.support.learning.versions import RegistryModels
 from data_connectors.feedback import read_feedback
 from models.registry import ModelRegistry, ModelVersion
 from models.text_classifier import TextPredictor

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, insert, select
 
-from apps.support.review import proposals, queue, resolve
+from apps.support.learning.review import proposals, queue, resolve
 from data_connectors.feedback import read_feedback
 from shared.api.support import FeedbackReceipt
 from shared.errors import Conflict, DataError, NotFound

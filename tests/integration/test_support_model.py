@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from fastapi.testclient import TestClient
 
 from apps.support.bootstrap import served_support
-from apps.support.classify_command import classify
-from apps.support.knowledge import SAMPLE_SOURCE, SAMPLES
+from apps.support.commands.classify import classify
+from apps.support.conversation.knowledge import SAMPLE_SOURCE, SAMPLES
 from data_connectors.files import read_file
 from models.registry import ModelRegistry, ModelVersion
 from models.text_training import train_text_classifier

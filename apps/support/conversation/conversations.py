@@ -31,10 +31,10 @@ from sqlalchemy import (
     update,
 )
 
-from apps.support.clarification import PendingQuestion
-from apps.support.dialogue import BotReply, ChatState
+from apps.support.conversation.clarification import PendingQuestion
+from apps.support.conversation.dialogue import BotReply, ChatState
 from apps.support.inference import Reading
-from apps.support.review import needs_review
+from apps.support.learning.review import needs_review
 from shared.api.support import (
     Conversation,
     ConversationSummary,

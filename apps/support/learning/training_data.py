@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps.support.knowledge import SAMPLE_SOURCE, SAMPLES
+from apps.support.conversation.knowledge import SAMPLE_SOURCE, SAMPLES
 from data_connectors.sources import load_dataset, load_train_test
 from shared.errors import DataError
 from shared.records import Dataset

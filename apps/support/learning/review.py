@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Engine, Row, and_, func, insert, or_, select, update
 
-from apps.support.intent_groups import group_by_meaning, name_groups, unit_rows
-from apps.support.knowledge import APP
+from apps.support.conversation.knowledge import APP
+from apps.support.learning.intent_groups import group_by_meaning, name_groups, unit_rows
 from shared.api.support import (
     FeedbackReceipt,
     IntentProposal,

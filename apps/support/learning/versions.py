@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from apps.support.knowledge import APP
+from apps.support.conversation.knowledge import APP
 from models.registry import ModelRegistry, ModelVersion, Promotion
 from shared.errors import RegistryError
 from shared.evaluation.gate import GateReport
 from shared.records import Dataset, Example, SplitName
 
 if TYPE_CHECKING:
-    from apps.support.training_data import DataSource
+    from apps.support.learning.training_data import DataSource
     from shared.finetuning.progress import ProgressReporter
 
 

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from apps.support.check_command import MOST_SHOWN, print_report
+from apps.support.commands.check import MOST_SHOWN, print_report
 from shared.api.support import CheckFinding, CheckReport
 
 pytestmark = pytest.mark.unit

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from apps.support.clarification import PendingQuestion
-from apps.support.dialogue import BotReply, ChatState, reply_to
+from apps.support.conversation.clarification import PendingQuestion
+from apps.support.conversation.dialogue import BotReply, ChatState, reply_to
+from apps.support.conversation.knowledge import AnswerBook, Faq, FaqEntry
 from apps.support.inference import Desk
-from apps.support.knowledge import AnswerBook, Faq, FaqEntry
 from shared.api.support import Handover
 from shared.records import LabelScore
 from tests.fakes.predictor import SHOP_WORDS, KeywordPredictor

@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apps.support.knowledge import AnswerBook, Faq, FaqEntry, book_for, read_answers, read_faq
+from apps.support.conversation.knowledge import (
+    AnswerBook,
+    Faq,
+    FaqEntry,
+    book_for,
+    read_answers,
+    read_faq,
+)
 from shared.errors import UnknownColumn, UnreadableFile
 from tests.fakes.predictor import KeywordPredictor
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from apps.support.learning_commands import add_intent, intent_request, read_lines, retrain
+from apps.support.commands.learning import add_intent, intent_request, read_lines, retrain
 from shared.errors import DataError, UnreadableFile
 
 pytestmark = pytest.mark.unit

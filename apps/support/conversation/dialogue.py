@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from apps.support.clarification import PendingQuestion, ask_between, lean, read_reply
-from apps.support.decision import Decision
+from apps.support.conversation.clarification import PendingQuestion, ask_between, lean, read_reply
+from apps.support.conversation.decision import Decision
 from apps.support.inference import Reading
 from shared.api.support import Action, Handover, IntentScore, Owner, Source
 from shared.records import LabelScore

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from apps.support.review import needs_review, order_by_uncertainty_and_diversity
+from apps.support.learning.review import needs_review, order_by_uncertainty_and_diversity
 
 pytestmark = pytest.mark.unit
 

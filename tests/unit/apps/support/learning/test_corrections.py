@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.support.corrections import with_corrections
+from apps.support.learning.corrections import with_corrections
 from shared.records import OUT_OF_SCOPE, Dataset, Example
 
 pytestmark = pytest.mark.unit

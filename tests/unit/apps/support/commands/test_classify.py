@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from apps.support.classify_command import as_table, classify, read_messages
+from apps.support.commands.classify import as_table, classify, read_messages
 from apps.support.service import as_classification
 from shared.api.support import ClassifyResponse
 from tests.fakes.support_desk import shop_desk

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from apps.support.knowledge import APP, SAMPLE_SOURCE
-from apps.support.training_data import DataSource, load_source
+from apps.support.conversation.knowledge import APP, SAMPLE_SOURCE
+from apps.support.learning.training_data import DataSource, load_source
 from shared.command_line import print_json, reports_errors, say
 from shared.errors import DataError, PromotionRefused, SettingsError
 from shared.settings import Settings
@@ -212,6 +212,6 @@ def _print(summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(summary)
         return
-    from apps.support.summary_table import print_summary
+    from apps.support.commands.summary_table import print_summary
 
     print_summary(summary)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from apps.support.clarification import PendingQuestion, ask_between, lean, read_reply
+from apps.support.conversation.clarification import PendingQuestion, ask_between, lean, read_reply
 from shared.records import LabelScore, Prediction
 
 pytestmark = pytest.mark.unit

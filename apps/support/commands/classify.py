@@ -23,7 +23,7 @@ def classify(texts: Sequence[str], version_name: str | None, as_json: bool) -> N
     A TEXT of - reads messages from standard input, one a line.
     """
     from apps.support.bootstrap import SupportSettings, load_desk
-    from apps.support.knowledge import APP
+    from apps.support.conversation.knowledge import APP
     from apps.support.service import as_classification
     from models.registry import ModelRegistry
     from shared.privacy import mask_personal_data

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.support.intent_groups import group_by_meaning, name_groups, words_of
+from apps.support.learning.intent_groups import group_by_meaning, name_groups, words_of
 
 pytestmark = pytest.mark.unit
 

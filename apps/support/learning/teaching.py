@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Engine, insert, select, update
 
-from apps.support import review
+from apps.support.conversation.knowledge import APP, written_answers
 from apps.support.inference import Desk, DeskInUse
-from apps.support.knowledge import APP, written_answers
+from apps.support.learning import review
 from shared.api.support import (
     AddIntentReport,
     AddIntentRequest,

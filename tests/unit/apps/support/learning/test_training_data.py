@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from apps.support.training_data import DataSource, load_source, source_of
+from apps.support.learning.training_data import DataSource, load_source, source_of
 from models.registry import ModelVersion
 from shared.errors import DataError, UnknownDataset
 from shared.settings import Settings

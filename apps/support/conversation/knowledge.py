@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
-from apps.support.decision import FaqMatch
+from apps.support.conversation.decision import FaqMatch
 from models.vector_index import FlatIndex, VectorIndex
 from shared.errors import UnknownColumn, UnreadableFile
 from shared.storage.tables import intent_answers
 
 APP = "support"
-SAMPLES = Path(__file__).parent / "samples"
+SAMPLES = Path(__file__).parent.parent / "samples"
 SAMPLE_SOURCE = "sample:support"
 
 Embed = Callable[[list[str]], NDArray[np.float32]]

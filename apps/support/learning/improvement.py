@@ -1,7 +1,7 @@
 """How the desk learns: an intent added at once, and a training on everything people corrected.
 
 Both end in a new version that goes live only when it proves no worse. This module decides and
-stores; ``apps.support.learning_models`` makes, loads and promotes versions.
+stores; ``apps.support.learning.versions`` makes, loads and promotes versions.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, delete, insert, update
 
-from apps.support.comparison import ALLOWED_LOSS, Comparison, compare_recall
-from apps.support.corrections import with_corrections
-from apps.support.knowledge import APP
-from apps.support.learning_models import LearningModels
+from apps.support.conversation.knowledge import APP
+from apps.support.learning.comparison import ALLOWED_LOSS, Comparison, compare_recall
+from apps.support.learning.corrections import with_corrections
+from apps.support.learning.versions import LearningModels
 from shared.api.support import AddIntentReport, AddIntentRequest
 from shared.errors import Conflict, DataError, NotReady, PromotionRefused
 from shared.evaluation.gate import GateReport, compare_on_gate
@@ -25,7 +25,7 @@ from shared.records import OUT_OF_SCOPE, Dataset, Example
 from shared.storage.tables import feedback, intent_answers, messages
 
 if TYPE_CHECKING:
-    from apps.support.training_data import DataSource
+    from apps.support.learning.training_data import DataSource
     from models.registry import ModelVersion
     from shared.finetuning.progress import ProgressReporter
 

@@ -20,7 +20,7 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from apps.support.learning_models import RegistryModels
+    from apps.support.learning.versions import RegistryModels
     from shared.records import Dataset
 
 
@@ -71,9 +71,9 @@ def retrain(
     is worse than the version in use on the gate split; then the exit status is 1, and `triptych
     models promote --force` can still put it in use.
     """
-    from apps.support.knowledge import APP
-    from apps.support.learning import retrain as train_again
-    from apps.support.training_data import DataSource, load_source, source_of
+    from apps.support.conversation.knowledge import APP
+    from apps.support.learning.improvement import retrain as train_again
+    from apps.support.learning.training_data import DataSource, load_source, source_of
     from data_connectors.feedback import read_feedback
     from shared.finetuning.progress import ConsoleProgress
 
@@ -127,7 +127,7 @@ def add_intent(name: str, answer: str, examples: IO[bytes], author: str, as_json
     It goes live only if no other intent loses more than 1 point of recall on held-out examples;
     otherwise the exit status is 1. A server that runs takes it up by itself.
     """
-    from apps.support.learning import add_intent as teach
+    from apps.support.learning.improvement import add_intent as teach
 
     request = intent_request(name, answer, read_lines(examples), author)
     settings = Settings()
@@ -156,7 +156,7 @@ def database(settings: Settings) -> Iterator[Engine]:
 
 def registry_models(settings: Settings) -> RegistryModels:
     """The model versions of this installation."""
-    from apps.support.learning_models import RegistryModels
+    from apps.support.learning.versions import RegistryModels
     from models.registry import ModelRegistry
 
     registry = ModelRegistry(settings.models)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apps.support.decision import DecisionPolicy, FaqMatch
+from apps.support.conversation.decision import DecisionPolicy, FaqMatch
 from shared.records import LabelScore, Prediction
 
 pytestmark = pytest.mark.unit
@@ -38,7 +38,7 @@ def test_two_close_intents_are_asked_between() -> None:
     decision = POLICY.decide(prediction(("track", 0.5), ("address", 0.4), ("x", 0.1)))
     assert decision.action == "clarify"
     assert [option.label for option in decision.options] == ["track", "address"]
-    assert "track 0.50" in decision.reason
+    assert "track 50%" in decision.reason
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from apps.support.comparison import compare_recall
+from apps.support.learning.comparison import compare_recall
 
 pytestmark = pytest.mark.unit
 

@@ -1,0 +1,1 @@
+"""A chat: what it decides, what it says, and what is kept of it."""

@@ -1,0 +1,1 @@
+"""How the desk learns: review, corrections, new intents, training again."""
