@@ -125,7 +125,15 @@ def evaluate_predictor(
         "coverage_at_target": threshold.coverage,
         "error_at_target": threshold.error,
         "error_bound_at_target": threshold.bound,
-        "intervals": {"accuracy": bootstrap_interval(hits, seed=BOOTSTRAP_SEED)},
+        "intervals": {
+            "accuracy": bootstrap_interval(hits, seed=BOOTSTRAP_SEED),
+            "macro_f1": bootstrap_interval(
+                np.column_stack([truth[known], predicted[known]]),
+                seed=BOOTSTRAP_SEED,
+                metric=lambda pairs: macro_f1(*pairs.astype(np.int64).T),
+                samples=200,
+            ),
+        },
         "examples": count,
     }
     if outside:

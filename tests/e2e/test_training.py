@@ -142,3 +142,19 @@ def test_bad_files_end_in_one_clear_line(content: str, message: str, tmp_path: P
     assert len(errors) == 1
     assert message in errors[0].lower()
     assert "Traceback" not in done.stderr
+
+
+def test_rejected_rows_are_kept_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    rows = [f"please send refund number {n},refund" for n in range(12)]
+    rows += [f"where is parcel number {n},tracking" for n in range(12)]
+    path.write_text("\n".join(["text,label", *rows, ",refund", "no label here,"]) + "\n")
+    done = subprocess.run(
+        command("train", "support", "--data", str(path), "--method", "head", "--json"),
+        capture_output=True, text=True, env=environment(tmp_path / "home"), check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "24 rows read, 2 rejected (line 26:" in done.stderr
+    kept = (tmp_path / "home" / "runs" / "rejects.jsonl").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in kept] == [26, 27]
+    assert json.loads(done.stdout)["data"]["train"] > 10

@@ -73,7 +73,12 @@ def retrain(
     """
     from apps.support.conversation.knowledge import APP
     from apps.support.learning.improvement import retrain as train_again
-    from apps.support.learning.training_data import DataSource, load_source, source_of
+    from apps.support.learning.training_data import (
+        DataSource,
+        count_rejects,
+        load_source,
+        source_of,
+    )
     from data_connectors.feedback import read_feedback
     from shared.finetuning.progress import ConsoleProgress
 
@@ -88,7 +93,7 @@ def retrain(
     with database(settings) as engine, ConsoleProgress() as progress:
         corrections = read_feedback(engine, APP)
         original = load_source(source, settings)
-        _say_what_it_learns_from(original, corrections)
+        _say_what_it_learns_from(original, corrections, count_rejects(original, settings))
         summary = train_again(
             models,
             original,
@@ -182,10 +187,10 @@ def intent_request(name: str, answer: str, examples: list[str], author: str) -> 
         raise DataError(f"{place}: {first['msg']}", field=place) from error
 
 
-def _say_what_it_learns_from(original: Dataset, corrections: Dataset) -> None:
+def _say_what_it_learns_from(original: Dataset, corrections: Dataset, rejected: str | None) -> None:
     say(f"{len(original.examples)} examples of {original.name}")
-    if original.rejects:
-        say(f"{len(original.rejects)} rows were rejected: `triptych support check` shows them")
+    if rejected:
+        say(rejected)
     say(f"{len(corrections.examples)} corrections by people")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from apps.support.conversation.knowledge import APP, SAMPLE_SOURCE
-from apps.support.learning.training_data import DataSource, load_source
+from apps.support.learning.training_data import DataSource, count_rejects, load_source
 from shared.command_line import print_json, reports_errors, say
 from shared.errors import DataError, PromotionRefused, SettingsError
 from shared.settings import Settings
@@ -69,9 +69,9 @@ def train(
         train_data or data or SAMPLE_SOURCE, text_column, label_column, query, test_data
     )
     dataset = load_source(source, settings)
-    if dataset.rejects:
-        first = dataset.rejects[0]
-        say(f"{len(dataset.rejects)} rows rejected; line {first.line}: {first.reason}")
+    rejected = count_rejects(dataset, settings)
+    if rejected:
+        say(rejected)
 
     from models.promotion import gate_and_promote
     from models.registry import ModelRegistry
@@ -146,6 +146,9 @@ def evaluate(
     started = time.monotonic()
     settings = Settings()
     dataset = load_source(DataSource(data, text_column, label_column, query), settings)
+    rejected = count_rejects(dataset, settings)
+    if rejected:
+        say(rejected)
     registry = ModelRegistry(settings.models)
     chosen = registry.get(APP, version)
     registry.verify(chosen)

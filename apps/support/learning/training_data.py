@@ -69,7 +69,12 @@ def source_of(version: ModelVersion | None) -> DataSource:
 
 
 def load_source(source: DataSource, settings: Settings) -> Dataset:
-    """The data set that ``source`` names; raises what the connectors raise."""
+    """The data set that ``source`` names; raises what the connectors raise.
+
+    Rows that had to be rejected go to ``runs/rejects.jsonl`` below the home, with line number
+    and reason; the file is there only when there are some.
+    """
+    rejects = rejects_path(settings)
     if source.test is not None:
         return load_train_test(
             source.source,
@@ -79,6 +84,7 @@ def load_source(source: DataSource, settings: Settings) -> Dataset:
             text_column=source.text_column,
             label_column=source.label_column,
             query=source.query,
+            rejects=rejects,
         )
     return load_dataset(
         source.source,
@@ -87,7 +93,23 @@ def load_source(source: DataSource, settings: Settings) -> Dataset:
         text_column=source.text_column,
         label_column=source.label_column,
         query=source.query,
+        rejects=rejects,
     )
+
+
+def rejects_path(settings: Settings) -> Path:
+    """Where rejected rows of the last data set that was read are kept."""
+    return settings.home / "runs" / "rejects.jsonl"
+
+
+def count_rejects(dataset: Dataset, settings: Settings) -> str | None:
+    """A line for people on the rows that were rejected; None when none was."""
+    if not dataset.rejects:
+        return None
+    first = dataset.rejects[0]
+    counts = f"{len(dataset.examples):,} rows read, {len(dataset.rejects):,} rejected"
+    where = f"(line {first.line}: {first.reason}); all of them: {rejects_path(settings)}"
+    return f"{counts} {where}"
 
 
 def _lasting(source: str) -> str:
