@@ -124,7 +124,9 @@ def test_the_model_page_shows_the_report_and_switches(
     page.get_by_role("tab", name="Versions and switch").click()
     sign(page, "Ada")
     page.get_by_text("Even if the gate finds it worse").click()
-    page.get_by_role("button", name="Put this version in use").click()
+    put_in_use = page.get_by_role("button", name="Put this version in use", disabled=False)
+    expect(put_in_use).to_have_count(1)  # while the page runs again, the old one stands too
+    put_in_use.click()
     expect(page.get_by_text(f"{newer.version} is in use now")).to_be_visible()
     tab = page.get_by_role("tab", name="Versions and switch")
     expect(tab).to_have_attribute("aria-selected", "true")
