@@ -13,9 +13,9 @@ import click
 from shared.command_line import reports_errors, say
 from shared.settings import Settings
 
-TARGET_ERROR = 0.05
-"""At most 5 in 100 automatic answers wrong: the shipped sample's 238 validation messages are too
-few to certify the usual 2."""
+TARGET_ERROR = 0.1
+"""At most 10 in 100 automatic answers wrong. The shipped sample is hard on purpose, and its 238
+validation messages are too few to certify 5, let alone the usual 2."""
 
 MESSAGES = (
     "where on earth is my parcel, it shoud be here since monday",
