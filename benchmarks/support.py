@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.measure import RESULTS, Measured, machine, measure, triptych
+from models.version_content import code_revision
 
 SETS = ("banking77", "clinc150", "banking77-oos")
 
@@ -41,6 +42,7 @@ def spread(values: Sequence[float]) -> str:
 def collect(seeds: Sequence[int], peers: bool, setfit_steps: int) -> dict[str, Any]:
     result: dict[str, Any] = {
         "command": "python -m benchmarks.support",
+        "revision": code_revision(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "seeds": list(seeds),
@@ -56,15 +58,18 @@ def collect(seeds: Sequence[int], peers: bool, setfit_steps: int) -> dict[str, A
             file=sys.stderr,
         )
 
+    first, *others = seeds
     for name in SETS:
-        for seed in seeds:
-            keep(name, train(name, seed))
-    keep("banking77 head", train("banking77", 1, "head"))
+        keep(name, train(name, first))
+    keep("banking77 head", train("banking77", first, "head"))
     if peers:
         peer = [sys.executable, "-m", "benchmarks.peers"]
         keep("trainer-fp32", measure([*peer, "trainer-fp32", "--steps", "30"]))
         keep("trainer-bf16", measure([*peer, "trainer-bf16"]))
         keep("setfit", measure([*peer, "setfit", "--steps", str(setfit_steps)]))
+    for seed in others:
+        for name in SETS:
+            keep(name, train(name, seed))
     return result
 
 
@@ -146,7 +151,7 @@ def markdown(result: dict[str, Any]) -> str:
     lines = [
         "# Support desk, measured",
         "",
-        f"`{result['command']}` on {result['at']}; {kind['processor']}, {kind['cores']} cores,"
+        f"`{result['command']}` at revision {result['revision']} on {result['at']}; {kind['processor']}, {kind['cores']} cores,"
         f" torch {kind['torch']}; seeds {', '.join(map(str, result['seeds']))}"
         " (mean ± standard deviation).",
         "",
@@ -165,8 +170,9 @@ def main() -> None:
     parser.add_argument("--setfit-steps", type=int, default=400)
     chosen = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    result = collect(chosen.seeds, not chosen.skip_peers, chosen.setfit_steps)
     RESULTS.mkdir(exist_ok=True)
+    result = collect(chosen.seeds, not chosen.skip_peers, chosen.setfit_steps)
+    (RESULTS / "support.partial.json").unlink()
     (RESULTS / "support.json").write_text(json.dumps(result, indent=1) + "\n")
     text = markdown(result)
     (RESULTS / "support.md").write_text(text)

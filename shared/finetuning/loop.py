@@ -79,6 +79,15 @@ def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
     return max(0.0, (steps - step) / max(1, steps - rising))
 
 
+def parts_of(lengths: NDArray[np.int64], recipe: Recipe) -> int:
+    """Into how many parts a batch is cut: memory follows the longest batch, not the usual one.
+
+    The gradient is that of the whole batch.
+    """
+    padded = len(lengths) * int(lengths.max())
+    return min(len(lengths), max(recipe.accumulation, math.ceil(padded / recipe.part_tokens)))
+
+
 def train(
     module: Trainable,
     training: LabelledTokens,
@@ -131,7 +140,7 @@ def train(
             for group, peak in zip(optimiser.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
             loss = 0.0
-            for part in np.array_split(rows, min(recipe.accumulation, len(rows))):
+            for part in np.array_split(rows, parts_of(lengths[rows], recipe)):
                 ids, mask = (t.to(hardware.device) for t in training.texts.batch(part))
                 with hardware.autocast():
                     logits = module(ids, mask)

@@ -25,6 +25,9 @@ class Recipe(BaseModel):
     accumulation: int = Field(
         default=1, ge=1, description="parts of a batch computed one after another to save memory"
     )
+    part_tokens: int = Field(
+        default=2_048, ge=64, description="padded tokens computed at once; longer batches in parts"
+    )
     learning_rate: float = Field(default=2e-4, gt=0, description="peak, encoder weights")
     head_learning_rate: float = Field(default=1e-3, gt=0, description="peak, head weights")
     warmup: Share = Field(default=0.1, description="share of the steps in which the rate rises")

@@ -15,7 +15,13 @@ from models.text_classifier import ClassificationHead, TextClassifier
 from shared.errors import TrainingError
 from shared.finetuning.checkpoint import load_checkpoint
 from shared.finetuning.hardware import Hardware, choose_hardware
-from shared.finetuning.loop import LabelledTokens, learning_rate_factor, predict_logits, train
+from shared.finetuning.loop import (
+    LabelledTokens,
+    learning_rate_factor,
+    parts_of,
+    predict_logits,
+    train,
+)
 from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import Recipe, make_recipe
 from tests.fakes.tiny_encoders import WORDS, tiny_encoder
@@ -132,6 +138,16 @@ def test_a_damaged_checkpoint_is_refused(encoder_folder: Path, tmp_path: Path) -
 def test_accumulation_changes_memory_and_not_the_result(encoder_folder: Path) -> None:
     whole, _ = run(encoder_folder, recipe(epochs=2))
     parts, _ = run(encoder_folder, recipe(epochs=2, accumulation=4))
+    np.testing.assert_allclose(whole, parts, atol=2e-3)
+
+
+def test_long_batches_are_computed_in_parts(encoder_folder: Path) -> None:
+    assert parts_of(np.full(64, 14), recipe()) == 1
+    assert parts_of(np.full(64, 98), recipe()) == 4
+    assert parts_of(np.full(3, 9_000), recipe()) == 3
+    assert parts_of(np.full(64, 14), recipe(accumulation=8)) == 8
+    whole, _ = run(encoder_folder, recipe(epochs=2))
+    parts, _ = run(encoder_folder, recipe(epochs=2, part_tokens=64))
     np.testing.assert_allclose(whole, parts, atol=2e-3)
 
 
