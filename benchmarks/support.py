@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import RESULTS, Measured, machine, measure, triptych
@@ -76,6 +77,7 @@ def collect(seeds: Sequence[int], peers: bool, setfit_steps: int) -> dict[str, A
 def table(result: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Rows of (what, measured, reach)."""
     runs = result["runs"]
+    counts = {name: len(found) for name, found in runs.items() if name in SETS}
 
     def metric(name: str, *path: str) -> list[float]:
         values = []
@@ -125,6 +127,7 @@ def table(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         coverage = percent(name, "coverage_at_target")
         rows.append((f"{name}: error at the 2 % target, %", error, "<= 2 within its bound"))
         rows.append((f"{name}: coverage at it, %", coverage, "print"))
+    rows.append(("seeds that each of these rests on", str(max(counts.values())), "3"))
     rows.append(("ours, examples a second", spread(ours), ""))
     if "trainer-fp32" in runs:
         slow = runs["trainer-fp32"][0]["output"]["examples_per_second"]
@@ -151,7 +154,8 @@ def markdown(result: dict[str, Any]) -> str:
     lines = [
         "# Support desk, measured",
         "",
-        f"`{result['command']}` at revision {result['revision']} on {result['at']}; {kind['processor']}, {kind['cores']} cores,"
+        f"`{result['command']}` at revision {result['revision']} on {result['at']};"
+        f" {kind['processor']}, {kind['cores']} cores,"
         f" torch {kind['torch']}; seeds {', '.join(map(str, result['seeds']))}"
         " (mean ± standard deviation).",
         "",
@@ -168,7 +172,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--skip-peers", action="store_true")
     parser.add_argument("--setfit-steps", type=int, default=400)
+    parser.add_argument(
+        "--show", type=Path, help="print the table of kept results, measure nothing"
+    )
     chosen = parser.parse_args()
+    if chosen.show:
+        print(markdown(json.loads(chosen.show.read_text())))
+        return
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     RESULTS.mkdir(exist_ok=True)
     result = collect(chosen.seeds, not chosen.skip_peers, chosen.setfit_steps)
