@@ -53,6 +53,7 @@ def collect(seeds: Sequence[int], peers: bool, setfit_steps: int) -> dict[str, A
     def keep(name: str, measured: Measured) -> None:
         result["runs"].setdefault(name, []).append(asdict(measured))
         metrics = measured.output.get("metrics", measured.output)
+        (RESULTS / "support.partial.json").write_text(json.dumps(result, indent=1) + "\n")
         print(
             f"{name}: {metrics.get('accuracy')} in {measured.wall:.0f} s",
             flush=True,
