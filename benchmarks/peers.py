@@ -78,8 +78,8 @@ def trainer(splits: Splits, seed: int, *, bf16: bool, steps: int | None) -> dict
         accuracy = None
         if steps is None:
             test = tokens("test")
-            predicted = run.predict(test).predictions.argmax(1)
-            accuracy = float((predicted == np.array(test["labels"])).mean())
+            found = run.predict(test)  # in the order of length: its own labels go with it
+            accuracy = float((found.predictions.argmax(1) == found.label_ids).mean())
     seen = (steps * BATCH) if steps else len(training) * EPOCHS
     return {"examples_per_second": seen / seconds, "seconds": seconds, "accuracy": accuracy}
 

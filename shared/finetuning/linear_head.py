@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.evaluation.calibration import fit_temperature, negative_log_likelihood, softmax
+
 STRENGTHS: tuple[float, ...] = (3.0, 10.0, 30.0, 100.0)
 """Inverse strengths of the penalty (C) among which validation chooses."""
 
@@ -64,10 +66,10 @@ def choose_linear_head(
 ) -> LinearHead:
     """The head whose penalty does best on validation, by negative log-likelihood of the truth.
 
+    Each head is judged after temperature scaling: a strong penalty only makes it timid, which
+    the temperature mends, and judging before it would take too weak a penalty.
     Without validation examples the middle of ``strengths`` is taken.
     """
-    from scipy.special import log_softmax
-
     if len(validation_truth) == 0:
         middle = strengths[len(strengths) // 2]
         return fit_linear_head(
@@ -78,8 +80,9 @@ def choose_linear_head(
         head = fit_linear_head(
             vectors, truth, classes=classes, regularisation=strength, balanced=balanced
         )
-        likelihood = log_softmax(head.logits(validation_vectors).astype(np.float64), axis=1)
-        loss = -float(likelihood[np.arange(len(validation_truth)), validation_truth].mean())
+        logits = head.logits(validation_vectors)
+        probabilities = softmax(logits, fit_temperature(logits, validation_truth))
+        loss = negative_log_likelihood(probabilities, validation_truth)
         if best is None or loss < best[0]:
             best = (loss, head)
     assert best is not None
