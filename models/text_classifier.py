@@ -80,8 +80,8 @@ class TextClassifier(nn.Module):
     def rest_layers(self, count: int) -> None:
         """Stop training the ``count`` lowest layers: no gradient, no dropout.
 
-        Lower layers settle first, so that resting them step by step saves a fifth of the work at
-        no loss (Brock et al., "FreezeOut", 2017).
+        Lower layers settle first, so that resting them step by step saves work (Brock et al.,
+        "FreezeOut", 2017).
         """
         for layer in self.encoder.layers[:count]:
             if any(parameter.requires_grad for parameter in layer.parameters()):

@@ -28,7 +28,6 @@ from models.registry import ModelRegistry, ModelVersion
 from models.text_classifier import ClassificationHead, TextClassifier, TextPredictor, forward
 from models.text_evaluation import Evaluation, evaluate_predictor
 from models.version_content import card_of, learning_curves, summary_of, write_version
-from shared.errors import TrainingError
 from shared.evaluation.open_set import neighbour_similarity
 from shared.evaluation.report import write_report
 from shared.evaluation.selective import SelectiveThreshold, choose_threshold
@@ -359,11 +358,3 @@ def _counted(splits: Splits) -> str:
     removed = splits.removed_duplicates + splits.removed_conflicts
     tail = f"; {removed} repeated texts removed" if removed else ""
     return f"{len(splits.labels)} classes: {counts}{tail}"
-
-
-__all__ = [
-    "TrainedVersion",
-    "TrainingError",
-    "train_text_classifier",
-    "update_head",
-]
