@@ -18,6 +18,7 @@ from shared.command_line import LazyGroup
         "serve": ("apps.commands.serving:serve", "Serve the HTTP API."),
         "ui": ("apps.commands.serving:ui", "Serve the pages."),
         "support": ("apps.support.commands:support", "The support desk."),
+        "finance": ("apps.finance.commands:finance", "The finance monitor."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -1,0 +1,1 @@
+"""Alert rules: what they say, when they fire, and what became of each alert."""

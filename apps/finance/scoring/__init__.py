@@ -1,0 +1,1 @@
+"""What a story says: sentiment overall and per company, event type, and prior rules."""

@@ -1,0 +1,36 @@
+"""A company marked in a text: how one model is asked about each company of a sentence.
+
+The target stands in square brackets, each mention of it; a text without marks asks for the
+sentiment of the whole. Measured on SEntFiN (docs/methods.md) against the company as a second
+sentence and against no mark at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+OPENING, CLOSING = "[ ", " ]"
+
+
+def mark(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The text with each span in brackets. Spans are (start, end) and do not overlap.
+
+    Brackets that the text itself has become round ones first, so that only marks are square.
+    ValueError for a span outside the text or one that overlaps another.
+    """
+    plain = text.replace("[", "(").replace("]", ")")
+    result, done = "", 0
+    for start, end in sorted(spans):
+        if not done <= start < end <= len(plain):
+            raise ValueError(f"span {(start, end)} overlaps another or leaves the text")
+        result += plain[done:start] + OPENING + plain[start:end] + CLOSING
+        done = end
+    return result + plain[done:]
+
+
+def mark_name(text: str, name: str) -> str | None:
+    """The text with every whole-word occurrence of the name marked; None when there is none."""
+    pattern = rf"(?<!\w){re.escape(name)}(?!\w)"
+    spans = [found.span() for found in re.finditer(pattern, text, re.IGNORECASE)]
+    return mark(text, spans) if spans else None

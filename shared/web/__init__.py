@@ -1,0 +1,1 @@
+"""Calls to addresses that users give: checked before and while they are made."""
