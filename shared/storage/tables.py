@@ -1,7 +1,8 @@
 """The tables, as SQLAlchemy Core objects on one MetaData. Nothing connects here.
 
 Writers mask personal data before a text reaches a table. Migrations under ``migrations/`` build
-the same schema; a test compares the two on SQLite and PostgreSQL.
+the same schema; a test compares the two on SQLite and PostgreSQL. The finance monitor's tables
+stand in ``finance_tables.py``, on the same MetaData.
 """
 
 from __future__ import annotations
@@ -62,12 +63,13 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _json() -> JSON:
+def json_column() -> JSON:
     """JSON whose None is SQL NULL; PostgreSQL keeps it in its binary form."""
     return JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
-def _one_of(column: str, *values: str) -> CheckConstraint:
+def one_of(column: str, *values: str) -> CheckConstraint:
+    """The check that a column holds one of the values."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
@@ -81,9 +83,9 @@ conversations = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False, index=True),
     Column("person_active_at", UtcDateTime),
-    Column("handover", _json()),
-    Column("pending", _json()),
-    _one_of("owner", "bot", "waiting", "person", "closed"),
+    Column("handover", json_column()),
+    Column("pending", json_column()),
+    one_of("owner", "bot", "waiting", "person", "closed"),
 )
 """One row a chat. ``owner`` says who speaks next; ``pending`` is an open clarification."""
 
@@ -105,14 +107,14 @@ messages = Table(
     Column("action", String(16)),
     Column("intent", String(120)),
     Column("confidence", Float),
-    Column("ranked", _json()),
+    Column("ranked", json_column()),
     Column("in_scope_score", Float),
     Column("version", String(64)),
     Column("embedding", LargeBinary),
     Column("review_state", String(16), index=True),
-    _one_of("author", "customer", "bot", "person"),
-    _one_of("action", "answer", "clarify", "handoff"),
-    _one_of("review_state", "waiting", "done", "skipped"),
+    one_of("author", "customer", "bot", "person"),
+    one_of("action", "answer", "clarify", "handoff"),
+    one_of("review_state", "waiting", "done", "skipped"),
     sqlite_autoincrement=True,
 )
 """One row a turn. ``embedding`` holds float16 bytes; ``review_state`` null is not for review."""
@@ -151,7 +153,7 @@ api_keys = Table(
     Column("id", String(16), primary_key=True),
     Column("name", String(120), nullable=False),
     Column("digest", String(64), nullable=False, unique=True),
-    Column("scopes", _json(), nullable=False),
+    Column("scopes", json_column(), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("last_used_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
@@ -165,7 +167,7 @@ audit_log = Table(
     Column("at", UtcDateTime, nullable=False, index=True),
     Column("actor", String(120), nullable=False),
     Column("action", String(64), nullable=False),
-    Column("details", _json(), nullable=False),
+    Column("details", json_column(), nullable=False),
     sqlite_autoincrement=True,
 )
 """Who did what of consequence: keys made and revoked, versions promoted."""

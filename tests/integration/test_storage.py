@@ -15,7 +15,8 @@ from sqlalchemy.exc import IntegrityError
 
 from shared.errors import StorageError
 from shared.storage.engine import open_database, reading
-from shared.storage.tables import conversations, feedback, messages, metadata
+from shared.storage.finance_tables import metadata
+from shared.storage.tables import conversations, feedback, messages
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
