@@ -18,11 +18,15 @@ LABEL_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that hold the text, the label and, where there is one, the split."""
+    """The columns of the text, the label and, where there is one, the split.
+
+    ``kept`` are further columns that go along in an example's details.
+    """
 
     text: str
     label: str
     split: str | None = None
+    kept: tuple[str, ...] = ()
 
 
 def find_columns(
@@ -32,8 +36,11 @@ def find_columns(
     text: str | None = None,
     label: str | None = None,
     split: str | None = None,
+    keep: Sequence[str] = (),
 ) -> Columns:
     """The columns to read: those named, or those with a usual name, whatever its case.
+
+    Of the columns in ``keep`` those that are there are kept, in any case.
 
     Raises UnknownColumn, with all column names, when one is not there or stands twice.
     """
@@ -43,6 +50,7 @@ def find_columns(
         split=_find(names, split, ("split",), "split", where)
         if split or _usual(names, ("split",))
         else None,
+        kept=tuple(name for name in names if _fold(name) in {_fold(column) for column in keep}),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine, make_url, text
@@ -25,6 +25,7 @@ def read_query(
     text_column: str | None = None,
     label_column: str | None = None,
     split_column: str | None = None,
+    keep: Sequence[str] = (),
     rejects: Path | None = None,
     name: str | None = None,
     single_class_ok: bool = False,
@@ -39,7 +40,7 @@ def read_query(
     EmptyData and SingleClass.
     """
     address = _checked(url)
-    outcomes = _run(address, query, text_column, label_column, split_column)
+    outcomes = _run(address, query, text_column, label_column, split_column, keep)
     return collect(
         outcomes,
         name=name or address.database or address.drivername,
@@ -72,6 +73,7 @@ def _run(
     text_column: str | None,
     label_column: str | None,
     split_column: str | None,
+    keep: Sequence[str],
 ) -> Iterator[Example | Reject]:
     shown = address.render_as_string(hide_password=True)
     try:
@@ -89,6 +91,7 @@ def _run(
                 text=text_column,
                 label=label_column,
                 split=split_column,
+                keep=keep,
             )
             rows = (
                 Row(number, dict(values))

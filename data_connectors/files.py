@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from data_connectors.collecting import collect
-from data_connectors.columns import find_columns
+from data_connectors.columns import Columns, find_columns
 from data_connectors.delimited import Line, physical_lines, read_records
 from data_connectors.detection import (
     check_delimiter,
@@ -24,6 +25,9 @@ from data_connectors.detection import (
 from data_connectors.rows import Row, examples_and_rejects
 from shared.errors import DataError, EmptyData, SettingsError, UnreadableFile
 from shared.records import Dataset, Example, Reject
+
+FindColumns = Callable[[Sequence[str]], Columns]
+"""Names of columns in, the columns to read out; raises UnknownColumn."""
 
 _LOOKED_AT = 100
 """Lines that are looked at to tell delimiter and columns."""
@@ -41,6 +45,7 @@ def read_file(
     text_column: str | None = None,
     label_column: str | None = None,
     split_column: str | None = None,
+    keep: Sequence[str] = (),
     encoding: str | None = None,
     delimiter: str | None = None,
     rejects: Path | None = None,
@@ -48,6 +53,8 @@ def read_file(
     single_class_ok: bool = False,
 ) -> Dataset:
     """The data set in a file; what is not named is detected.
+
+    Columns in ``keep`` go along in the examples' details, where the file has them.
 
     A bad row never stops the file: it becomes a Reject with its line (of a Parquet file, its
     row) and a reason, and a JSON line in the file ``rejects``, which exists only when there are
@@ -64,6 +71,7 @@ def read_file(
         text_column=text_column,
         label_column=label_column,
         split_column=split_column,
+        keep=keep,
         encoding=encoding,
         delimiter=delimiter,
     )
@@ -78,14 +86,22 @@ def iterate_file(
     text_column: str | None = None,
     label_column: str | None = None,
     split_column: str | None = None,
+    keep: Sequence[str] = (),
     encoding: str | None = None,
     delimiter: str | None = None,
 ) -> Iterator[Example | Reject]:
     """Example by example, in memory that does not grow with the file. Errors as in read_file."""
     kind = file_kind(path)
-    wanted = (text_column, label_column, split_column)
+    wanted = partial(
+        find_columns,
+        where=str(path),
+        text=text_column,
+        label=label_column,
+        split=split_column,
+        keep=keep,
+    )
     if kind == "parquet":
-        yield from _read_parquet(path, *wanted)
+        yield from _read_parquet(path, wanted)
         return
     encoding = encoding or detect_encoding(path)
     # A broken character is marked by a lone surrogate, which rejects its row and no other.
@@ -101,9 +117,11 @@ def iterate_file(
             lines = (replace(line, text=line.text.replace("\ufffd", "\udcff")) for line in lines)
         try:
             if kind == "json lines":
-                yield from _read_json_lines(path, lines, *wanted)
+                yield from _read_json_lines(path, lines, wanted)
             else:
-                yield from _read_delimited(path, lines, delimiter, *wanted)
+                yield from _read_delimited(
+                    path, lines, delimiter, (text_column, label_column), wanted
+                )
         except UnicodeError as error:
             raise UnreadableFile(f"{path} is not {encoding}: {error}", path=str(path)) from error
 
@@ -112,14 +130,13 @@ def _read_delimited(
     path: Path,
     lines: Iterator[Line],
     delimiter: str | None,
-    text: str | None,
-    label: str | None,
-    split: str | None,
+    named: tuple[str | None, str | None],
+    find: FindColumns,
 ) -> Iterator[Example | Reject]:
     if delimiter is None:
         first = list(itertools.islice(lines, _LOOKED_AT))
         hint = "\t" if path.suffix.lower() in {".tsv", ".tab"} else ","
-        delimiter = detect_delimiter(first, hint=hint, wanted=(text, label))
+        delimiter = detect_delimiter(first, hint=hint, wanted=named)
         lines = itertools.chain(first, lines)
     records = read_records(lines, check_delimiter(delimiter))
     header = next((r for r in records if r.fault or any(map(str.strip, r.fields))), None)
@@ -130,7 +147,7 @@ def _read_delimited(
             f"{path}: the line of column names cannot be read: {header.fault}", path=str(path)
         )
     names = [name.strip() for name in header.fields]
-    columns = find_columns(names, where=str(path), text=text, label=label, split=split)
+    columns = find(names)
     needed = 1 + max(names.index(columns.text), names.index(columns.label))
     width = len(names)
 
@@ -154,7 +171,7 @@ def _read_delimited(
 
 
 def _read_json_lines(
-    path: Path, lines: Iterator[Line], text: str | None, label: str | None, split: str | None
+    path: Path, lines: Iterator[Line], find: FindColumns
 ) -> Iterator[Example | Reject]:
     rows = (_json_row(line) for line in lines if line.text.strip())
     first = list(itertools.islice(rows, _LOOKED_AT))
@@ -168,7 +185,7 @@ def _read_json_lines(
             path=str(path),
         )
     names = list(dict.fromkeys(key for row in sound for key in row.values))
-    columns = find_columns(names, where=str(path), text=text, label=label, split=split)
+    columns = find(names)
     yield from examples_and_rejects(itertools.chain(first, rows), columns)
 
 
@@ -186,9 +203,7 @@ def _json_row(line: Line) -> Row:
     return Row(line.number, value)
 
 
-def _read_parquet(
-    path: Path, text: str | None, label: str | None, split: str | None
-) -> Iterator[Example | Reject]:
+def _read_parquet(path: Path, find: FindColumns) -> Iterator[Example | Reject]:
     import pyarrow
     import pyarrow.parquet
 
@@ -196,8 +211,9 @@ def _read_parquet(
         # Read ahead of nothing: by default pyarrow would hold every column chunk at once.
         with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=_READ) as file:
             names = list(file.schema_arrow.names)
-            columns = find_columns(names, where=str(path), text=text, label=label, split=split)
-            wanted = [name for name in (columns.text, columns.label, columns.split) if name]
+            columns = find(names)
+            roles = (columns.text, columns.label, columns.split, *columns.kept)
+            wanted = [name for name in roles if name]
             batches = file.iter_batches(batch_size=_BATCH, columns=wanted, use_threads=False)
             yield from examples_and_rejects(_parquet_rows(batches), columns)
     except (pyarrow.ArrowException, OSError) as error:

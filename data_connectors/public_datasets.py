@@ -14,6 +14,7 @@ from data_connectors.collecting import collect
 from data_connectors.columns import Columns
 from data_connectors.downloads import Progress, RemoteFile, check, download, no_progress
 from data_connectors.files import iterate_file
+from data_connectors.finance_datasets import phrasebank, sentfin
 from data_connectors.published_files import (
     BANKING77_TEST,
     BANKING77_TRAIN,
@@ -22,6 +23,8 @@ from data_connectors.published_files import (
     FIVE_SHOT,
     IN_SCOPE,
     NEAR,
+    PHRASEBANK,
+    SENTFIN,
     TEN_SHOT,
 )
 from data_connectors.rows import NOTHING_ELSE, Row, canonical_label, example_or_reason, reject
@@ -216,6 +219,30 @@ PUBLIC_DATASETS: Mapping[str, PublicDataset] = MappingProxyType(
                 "Zhang et al. 2021, arXiv:2106.04564",
                 _OOS_FILES,
                 _banking77_oos,
+            ),
+            *(
+                PublicDataset(
+                    f"phrasebank-{level}",
+                    f"sentences of financial news in three sentiments, {agreed}",
+                    "CC BY-NC-SA 3.0, non-commercial",
+                    "Malo et al. 2014, arXiv:1307.5336",
+                    tuple(PHRASEBANK.values()),
+                    phrasebank(level),
+                )
+                for level, agreed in (
+                    ("50", "half of the annotators agree or more"),
+                    ("66", "two thirds agree or more"),
+                    ("75", "three quarters agree or more"),
+                    ("all", "all agree"),
+                )
+            ),
+            PublicDataset(
+                "sentfin",
+                "headlines with a sentiment toward each company or market that they name",
+                "not verified; taken for non-commercial",
+                "Sinha et al. 2022, doi:10.1002/asi.24634",
+                (SENTFIN,),
+                sentfin,
             ),
         )
     }

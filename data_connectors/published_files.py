@@ -154,3 +154,38 @@ FAR = {
     ),
 }
 """Out-of-scope texts of CLINC150, by split."""
+
+_PHRASEBANK = (
+    "https://media.githubusercontent.com/media/Adeleye-Emmanuel/Financial-News-Modelling/"
+    "43eda59fcec67ed8ba122e186dc48f2a7d347a0c/FinancialPhraseBank-v1.0"
+)
+
+
+def _agreement(level: str, sha256: str, size: int) -> RemoteFile:
+    name = f"Sentences_{level}Agree.txt"
+    return RemoteFile(f"financial_phrasebank/{name}", f"{_PHRASEBANK}/{name}", sha256, size)
+
+
+PHRASEBANK = {
+    "all": _agreement(
+        "All", "5fb370b3005b9a2759f708849a691ad2e4d2593d4c995c1afde229398a516594", 299_636
+    ),
+    "75": _agreement(
+        "75", "a7ca39fb9dc60aed1c323ee635494aed4acdfc05e0349a9e74367502325303a4", 466_991
+    ),
+    "66": _agreement(
+        "66", "725adb1de7d33977b0c2f63c33d5ad60e3c623b916856e18663915dfe47b6981", 580_254
+    ),
+    "50": _agreement(
+        "50", "bb1b4df6de05d50b146f87a9d4d024b69f947066445f2384f014c3564c1612c8", 671_355
+    ),
+}
+"""Sentences by how many annotators agreed, the most agreed first; each file holds those before."""
+
+SENTFIN = RemoteFile(
+    "sentfin/SEntFiN.csv",
+    f"{_GITHUB}/DaraghK93/stockApp/8639dbf41e9fec7f20e9e1cd86ebcebd1b49080f/machineLearning/"
+    "sentimentAnalysis/newsSentimentAnalysis/data/originalDatasets/dataset_1/dataset_1.csv",
+    "05fed840b30b5a68eeac50471a9c621547048b10a214f5d6e4fe8dd21d63ecc5",
+    1_180_878,
+)

@@ -67,7 +67,8 @@ def example_or_reason(values: Mapping[str, Any], columns: Columns) -> Example | 
         split = SPLIT_NAMES_USED.get(stated.casefold())
         if split is None:
             return f"the split is {stated[:40]!r}, not one of train, validation, gate, test"
-    return Example(text, label, split, NOTHING_ELSE)
+    kept = {name: str(values[name]).strip() for name in columns.kept if values.get(name)}
+    return Example(text, label, split, MappingProxyType(kept) if kept else NOTHING_ELSE)
 
 
 def _unusable_characters(value: str) -> str | None:

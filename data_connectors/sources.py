@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +28,7 @@ def load_dataset(
     text_column: str | None = None,
     label_column: str | None = None,
     query: str | None = None,
+    keep: Sequence[str] = (),
     rejects: Path | None = None,
     single_class_ok: bool = False,
     progress: Progress | None = None,
@@ -36,7 +37,8 @@ def load_dataset(
 
     In this order: a public data set (``banking77``), a sample that ships with an app
     (``sample:support``, its file in ``shipped``), an SQLAlchemy address with ``query``, or a
-    file. A file called like a public data set is reached as ``./banking77``. Downloads go to
+    file. A file called like a public data set is reached as ``./banking77``. Columns in ``keep``
+    go along in the details where the source has them. Downloads go to
     ``settings.home / "datasets"``, their progress to standard error unless ``progress`` is given.
 
     Raises UnknownDataset with the names there are, and what the connectors raise.
@@ -59,7 +61,7 @@ def load_dataset(
 
         return read_query(
             source, query, text_column=text_column, label_column=label_column,
-            rejects=rejects, single_class_ok=single_class_ok,
+            keep=keep, rejects=rejects, single_class_ok=single_class_ok,
         )  # fmt: skip
     if query:
         raise SettingsError(f"a query goes with a database address; {source!r} is none")
@@ -69,7 +71,7 @@ def load_dataset(
     from data_connectors.files import read_file
 
     return read_file(
-        path, text_column=text_column, label_column=label_column, rejects=rejects,
+        path, text_column=text_column, label_column=label_column, keep=keep, rejects=rejects,
         name=source if source in shipped else None, single_class_ok=single_class_ok,
     )  # fmt: skip
 
@@ -96,6 +98,7 @@ def load_train_test(
     text_column: str | None = None,
     label_column: str | None = None,
     query: str | None = None,
+    keep: Sequence[str] = (),
     rejects: Path | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
@@ -110,7 +113,7 @@ def load_train_test(
     def load(source: str, rejects: Path | None, single_class_ok: bool) -> Dataset:
         return load_dataset(
             source, settings=settings, shipped=shipped, text_column=text_column,
-            label_column=label_column, query=query if "://" in source else None,
+            label_column=label_column, keep=keep, query=query if "://" in source else None,
             rejects=rejects, single_class_ok=single_class_ok, progress=progress,
         )  # fmt: skip
 

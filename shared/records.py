@@ -37,13 +37,15 @@ class Example:
     """One labelled text.
 
     ``split`` is set where the source states it. ``details`` holds whatever else came along
-    (source, author, time, second text), fit for JSON.
+    (source, author, time, second text), fit for JSON. Examples of one ``group`` never straddle
+    splits: one headline asked about two companies is two examples of one group.
     """
 
     text: str
     label: str
     split: SplitName | None = None
     details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    group: str | None = None
 
     def __post_init__(self) -> None:
         if not self.text.strip():
@@ -57,6 +59,11 @@ class Example:
     def key(self) -> str:
         """The fingerprint of the text: what decides its split and finds its duplicates."""
         return fingerprint(self.text)
+
+    @property
+    def group_key(self) -> str:
+        """The fingerprint of the group; that of the text where the example stands alone."""
+        return self.key if self.group is None else fingerprint(self.group)
 
     @property
     def in_scope(self) -> bool:
@@ -109,9 +116,10 @@ class Splits:
         seen: dict[str, str] = {}
         for name in SPLIT_NAMES:
             for example in self[name]:
-                other = seen.setdefault(example.key, name)
-                if other != name:
-                    raise ValueError(f"a text stands in both {other} and {name}")
+                for key in {example.key, example.group_key}:
+                    other = seen.setdefault(key, name)
+                    if other != name:
+                        raise ValueError(f"a text or its group stands in both {other} and {name}")
 
     def __getitem__(self, name: SplitName) -> tuple[Example, ...]:
         examples: tuple[Example, ...] = getattr(self, name)

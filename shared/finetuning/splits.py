@@ -45,7 +45,8 @@ def split_examples(
     ``assigned`` maps the fingerprint of a text to the split that an earlier version gave it: it
     comes first, so no example ever moves from test to train, and new examples that state
     ``train`` train. The rest is drawn by a stable hash of the folded text and ``salt``, class
-    by class: order of the file and seed play no part.
+    by class: order of the file and seed play no part. Examples of one group stay together: a
+    group goes where its most held-out member is stated to go, and is drawn as one.
 
     Texts that fold alike are one: the copy of the most held-out split stays, the others are
     counted in ``removed_duplicates``. A text that has several labels is ambiguous: in the same
@@ -57,8 +58,9 @@ def split_examples(
     unique, duplicates, conflicts = _deduplicate(dataset.examples, assigned)
     stated: list[Example] = []
     pool: list[Example] = []
+    homes = _homes(unique, assigned)
     for example in unique:
-        known = assigned.get(example.key, example.split)
+        known = homes[example.group_key]
         drawn = known is None or (known == "train" and not assigned)
         (pool if drawn else stated).append(example)
     to_draw = shares or Shares()
@@ -66,7 +68,7 @@ def split_examples(
         to_draw = to_draw.given(example.split for example in stated if example.split)
     result: dict[SplitName, list[Example]] = {name: [] for name in SPLIT_NAMES}
     for example in stated:
-        result[assigned.get(example.key, example.split or "train")].append(example)
+        result[homes[example.group_key] or "train"].append(example)
     for members in _by_label(pool).values():
         for name, chosen in _draw(members, to_draw, salt).items():
             result[name].extend(chosen)
@@ -88,11 +90,29 @@ def split_examples(
 
 
 def assignments(splits: Splits) -> dict[str, SplitName]:
-    """The split of every text by its fingerprint, for the next version's ``assigned``."""
-    return {example.key: name for name in SPLIT_NAMES for example in splits[name]}
+    """The split of every text and group by fingerprint, for the next version's ``assigned``."""
+    return {
+        key: name
+        for name in SPLIT_NAMES
+        for example in splits[name]
+        for key in (example.key, example.group_key)
+    }
 
 
 _HELD_OUT_ORDER = {"test": 0, "gate": 1, "validation": 2, "train": 3, None: 4}
+
+
+def _homes(
+    examples: Iterable[Example], assigned: Mapping[str, SplitName]
+) -> dict[str, SplitName | None]:
+    """The split of each group: the most held-out of those that its members have, if any."""
+    homes: dict[str, SplitName | None] = {}
+    for example in examples:
+        own = assigned.get(example.key, assigned.get(example.group_key, example.split))
+        other = homes.setdefault(example.group_key, own)
+        if _HELD_OUT_ORDER[own] < _HELD_OUT_ORDER[other]:
+            homes[example.group_key] = own
+    return homes
 
 
 def _deduplicate(
@@ -118,17 +138,23 @@ def _deduplicate(
     return unique, duplicates, conflicts
 
 
-def _by_label(examples: Iterable[Example]) -> dict[str, list[Example]]:
+def _by_label(examples: Iterable[Example]) -> dict[str, list[list[Example]]]:
+    """The groups of each class; with several classes, one by fingerprint."""
     groups: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
-        groups[example.label].append(example)
-    return dict(sorted(groups.items()))
+        groups[example.group_key].append(example)
+    by_label: dict[str, list[list[Example]]] = defaultdict(list)
+    for members in groups.values():
+        by_label[min(members, key=lambda example: example.key).label].append(members)
+    return dict(sorted(by_label.items()))
 
 
-def _draw(members: Sequence[Example], shares: Shares, salt: str) -> dict[SplitName, list[Example]]:
-    """Split one class; at least one example of it is left for training."""
-    order = sorted(members, key=lambda example: _rank(example, salt))
-    drawn: dict[SplitName, list[Example]] = {}
+def _draw(
+    groups: Sequence[list[Example]], shares: Shares, salt: str
+) -> dict[SplitName, list[Example]]:
+    """Split the groups of one class; at least one of them is left for training."""
+    order = sorted(groups, key=lambda members: _rank(members[0], salt))
+    drawn: dict[SplitName, list[list[Example]]] = {}
     names: tuple[SplitName, ...] = ("test", "gate", "validation")
     taken, share = 0, 0.0
     for name in names:
@@ -136,8 +162,9 @@ def _draw(members: Sequence[Example], shares: Shares, salt: str) -> dict[SplitNa
         end = max(taken, min(round(len(order) * share), len(order) - 1))
         drawn[name] = order[taken:end]
         taken = end
-    return {**drawn, "train": order[taken:]}
+    drawn["train"] = order[taken:]
+    return {name: [e for members in chosen for e in members] for name, chosen in drawn.items()}
 
 
 def _rank(example: Example, salt: str) -> str:
-    return hashlib.blake2b(f"{salt}\x00{example.key}".encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(f"{salt}\x00{example.group_key}".encode(), digest_size=8).hexdigest()

@@ -105,3 +105,38 @@ def test_a_file_in_another_encoding_holds_the_same(public_data: Path, tmp_path: 
         writer.writerows((example.text, example.label) for example in original.examples)
     read = read_file(path, text_column="sep")
     assert read.examples == original.examples
+
+
+@pytest.mark.parametrize(
+    ("name", "negative", "neutral", "positive"),
+    [
+        ("phrasebank-50", 604, 2_879, 1_363),
+        ("phrasebank-66", 514, 2_535, 1_168),
+        ("phrasebank-75", 420, 2_146, 887),
+        ("phrasebank-all", 303, 1_391, 570),
+    ],
+)
+def test_phrasebank(load, name: str, negative: int, neutral: int, positive: int) -> None:  # type: ignore[no-untyped-def]
+    dataset = load(name)
+    counts = Counter(example.label for example in dataset.examples)
+    assert counts == {"negative": negative, "neutral": neutral, "positive": positive}
+    assert splits(dataset) == {None: len(dataset.examples)}
+    agreed = Counter(example.details["agreement"] for example in dataset.examples)
+    assert agreed["all"] == 2_264
+    assert sum(agreed.values()) == len(dataset.examples)
+
+
+def test_phrasebank_reads_its_legacy_characters(load) -> None:  # type: ignore[no-untyped-def]
+    assert any("\u00e4" in example.text for example in load("phrasebank-all").examples)
+
+
+def test_sentfin_asks_about_each_entity(load, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    dataset = load("sentfin", tmp_path / "rejects.jsonl")
+    assert len(dataset.examples) + len(dataset.rejects) == 14_409
+    assert len(dataset.rejects) < 30
+    headlines = {example.group: example.split for example in dataset.examples}
+    assert 0.18 < Counter(headlines.values())["test"] / len(headlines) < 0.22
+    conflicts = {e.group for e in dataset.examples if e.details.get("conflict")}
+    assert 1_200 < len(conflicts) <= 1_235
+    for example in dataset.examples:
+        assert example.details["entity"].casefold() in example.text.casefold()

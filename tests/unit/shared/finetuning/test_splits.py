@@ -137,3 +137,44 @@ def test_no_text_ever_stands_in_two_splits(rows: list[tuple[str, str, None]]) ->
     assert len(keys) == len(set(keys))
     kept = len(keys) + splits.removed_duplicates + splits.removed_conflicts
     assert kept == len(rows) + len(extra)
+
+
+def asked_about(headlines: int) -> list[Example]:
+    """Headlines that are each asked about two companies, good for one and bad for the other."""
+    return [
+        Example(f"{marked} {number}", label, group=f"headline {number}")
+        for number in range(headlines)
+        for marked, label in (("[ one ] beats two", "good"), ("one beats [ two ]", "bad"))
+    ]
+
+
+def test_a_group_is_never_torn_apart() -> None:
+    splits = split_examples(data(*asked_about(100)), Shares(0.1, 0.1, 0.2))
+    counts = {name: len({e.group for e in splits[name]}) for name in SPLIT_NAMES}
+    assert counts["test"] == 20
+    assert counts["gate"] == counts["validation"] == 10
+    assert splits.counts() == {name: 2 * count for name, count in counts.items()}
+
+
+def test_a_group_goes_where_its_most_held_out_member_goes() -> None:
+    stated = [
+        Example("[ a ] b", "good", "train", group="g"),
+        Example("a [ b ]", "bad", "test", group="g"),
+    ]
+    splits = split_examples(data(*stated, *many("good", 20), *many("bad", 20)))
+    assert {e.group for e in splits.test} >= {"g"}
+    assert all(e.group != "g" for e in splits.train)
+
+
+def test_a_new_question_about_a_known_headline_stays_in_its_split() -> None:
+    first = split_examples(data(*asked_about(60)))
+    asked = first.test[0].group
+    later = data(*asked_about(60), Example("who won?", "good", group=asked))
+    second = split_examples(later, assigned=assignments(first))
+    assert "who won?" in {example.text for example in second.test}
+
+
+def test_the_order_of_the_file_plays_no_part_for_groups() -> None:
+    examples = asked_about(50)
+    turned = split_examples(data(*reversed(examples)))
+    assert assignments(split_examples(data(*examples))) == assignments(turned)
