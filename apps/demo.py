@@ -46,7 +46,8 @@ def train_support(settings: Settings, seed: int) -> None:
     """Train on the shipped sample, register, promote through the gate, and print the table."""
     from apps.support.commands.summary_table import print_summary
     from apps.support.conversation.knowledge import APP, SAMPLE_SOURCE
-    from apps.support.learning.training_data import DataSource, load_source
+    from apps.support.learning.training_data import load_source
+    from data_connectors.data_source import DataSource
     from models.promotion import gate_and_promote
     from models.registry import ModelRegistry
     from models.text_training import train_text_classifier

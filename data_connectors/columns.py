@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from shared.errors import UnknownColumn
 
@@ -20,13 +21,13 @@ LABEL_NAMES = (
 class Columns:
     """The columns of the text, the label and, where there is one, the split.
 
-    ``kept`` are further columns that go along in an example's details.
+    ``kept`` maps names in an example's details to further columns that go along there.
     """
 
     text: str
     label: str
     split: str | None = None
-    kept: tuple[str, ...] = ()
+    kept: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def find_columns(
@@ -50,7 +51,7 @@ def find_columns(
         split=_find(names, split, ("split",), "split", where)
         if split or _usual(names, ("split",))
         else None,
-        kept=tuple(name for name in names if _fold(name) in {_fold(column) for column in keep}),
+        kept={wanted: name for wanted in keep for name in names if _fold(name) == _fold(wanted)},
     )
 
 

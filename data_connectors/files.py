@@ -212,7 +212,7 @@ def _read_parquet(path: Path, find: FindColumns) -> Iterator[Example | Reject]:
         with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=_READ) as file:
             names = list(file.schema_arrow.names)
             columns = find(names)
-            roles = (columns.text, columns.label, columns.split, *columns.kept)
+            roles = (columns.text, columns.label, columns.split, *columns.kept.values())
             wanted = [name for name in roles if name]
             batches = file.iter_batches(batch_size=_BATCH, columns=wanted, use_threads=False)
             yield from examples_and_rejects(_parquet_rows(batches), columns)

@@ -67,7 +67,11 @@ def example_or_reason(values: Mapping[str, Any], columns: Columns) -> Example | 
         split = SPLIT_NAMES_USED.get(stated.casefold())
         if split is None:
             return f"the split is {stated[:40]!r}, not one of train, validation, gate, test"
-    kept = {name: str(values[name]).strip() for name in columns.kept if values.get(name)}
+    kept = {
+        name: cell
+        for name, column in columns.kept.items()
+        if (cell := (_as_text(values.get(column)) or "").strip())
+    }
     return Example(text, label, split, MappingProxyType(kept) if kept else NOTHING_ELSE)
 
 

@@ -41,7 +41,8 @@ def check(
 ) -> None:
     """Look for faults in DATA: a file, a public data set, or sample:support."""
     from apps.support.doctor import check_dataset
-    from apps.support.learning.training_data import DataSource, load_source
+    from apps.support.learning.training_data import load_source
+    from data_connectors.data_source import DataSource
     from models.encoder import TextEncoder
     from shared.finetuning.hardware import choose_hardware
     from shared.finetuning.progress import ConsoleProgress

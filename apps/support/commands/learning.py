@@ -73,10 +73,10 @@ def retrain(
     """
     from apps.support.conversation.knowledge import APP
     from apps.support.learning.improvement import retrain as train_again
-    from apps.support.learning.training_data import (
+    from apps.support.learning.training_data import load_source
+    from data_connectors.data_source import (
         DataSource,
         count_rejects,
-        load_source,
         source_of,
     )
     from data_connectors.feedback import read_feedback

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from apps.support.conversation.knowledge import APP, SAMPLE_SOURCE
-from apps.support.learning.training_data import DataSource, count_rejects, load_source
+from apps.support.learning.training_data import load_source
+from data_connectors.data_source import DataSource, count_rejects
 from shared.command_line import print_json, reports_errors, say
 from shared.errors import DataError, PromotionRefused, SettingsError
 from shared.settings import Settings

@@ -25,7 +25,7 @@ from shared.records import OUT_OF_SCOPE, Dataset, Example
 from shared.storage.tables import feedback, intent_answers, messages
 
 if TYPE_CHECKING:
-    from apps.support.learning.training_data import DataSource
+    from data_connectors.data_source import DataSource
     from models.registry import ModelVersion
     from shared.finetuning.progress import ProgressReporter
 

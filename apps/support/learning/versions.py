@@ -17,7 +17,7 @@ from shared.evaluation.gate import GateReport
 from shared.records import Dataset, Example, SplitName
 
 if TYPE_CHECKING:
-    from apps.support.learning.training_data import DataSource
+    from data_connectors.data_source import DataSource
     from shared.finetuning.progress import ProgressReporter
 
 

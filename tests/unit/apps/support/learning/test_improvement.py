@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, Table, select
 
 from apps.support.learning.improvement import add_intent, retrain
-from apps.support.learning.training_data import DataSource
+from data_connectors.data_source import DataSource
 from shared.api.support import AddIntentReport, AddIntentRequest
 from shared.errors import Conflict, DataError, NotReady
 from shared.records import Dataset, Example
