@@ -8,7 +8,9 @@ TriptychError
 │   ├── EmptyData            no usable row is left
 │   ├── SingleClass          one class only: nothing to tell apart
 │   ├── UnknownDataset       no data set of that name
-│   └── ChecksumMismatch     bytes differ from what was published
+│   ├── ChecksumMismatch     bytes differ from what was published
+│   ├── NotAFeed             a document that is no feed, or one that is not safe to read
+│   └── AddressRefused       an address that may not be called
 ├── EncoderError             a pre-trained model cannot be loaded or trusted
 ├── TrainingError            training cannot start, go on or resume
 ├── RegistryError            the store of model versions
@@ -75,6 +77,14 @@ class UnknownDataset(DataError):
 
 class ChecksumMismatch(DataError):
     """Bytes differ from those that were published."""
+
+
+class NotAFeed(DataError):
+    """A document that is no feed, or one that is not safe to read."""
+
+
+class AddressRefused(DataError):
+    """An address that may not be called: not http(s), not public, or not allowed."""
 
 
 class EncoderError(TriptychError):

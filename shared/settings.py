@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.web.addresses import AddressPolicy
 
 
 def default_home() -> Path:
@@ -32,6 +34,22 @@ class Settings(BaseSettings):
     person_timeout_minutes: float = Field(
         default=30.0, gt=0, description="silence after which a chat goes back to the bot"
     )
+    allowed_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="hosts, host:port and networks that feeds and webhooks may call though they"
+        " are not public, comma separated",
+    )
+
+    @field_validator("allowed_addresses", mode="before")
+    @classmethod
+    def _comma_separated(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(entry.strip() for entry in value.split(",") if entry.strip())
+        return value
+
+    def address_policy(self) -> AddressPolicy:
+        """Which addresses feeds and webhooks may call. Raises SettingsError for a bad entry."""
+        return AddressPolicy(self.allowed_addresses)
 
     @property
     def database(self) -> str:
