@@ -1,0 +1,193 @@
+"""Live alerts: rules are evaluated in the caller's transaction, which also stores the news.
+
+Alert, rule state and deliveries are written together, or none of them: a process that is killed
+in between neither loses an alert nor raises it twice. Sending is done elsewhere
+(``shared.monitoring.delivery``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from apps.finance.alerts.evaluation import Firing, RuleState, StateKey, evaluate
+from apps.finance.alerts.measuring import looks_at
+from apps.finance.alerts.messages import message_of
+from apps.finance.alerts.rule_store import rule_of
+from apps.finance.alerts.rules import AlertRule, EventParameters
+from apps.finance.index_queries import Window, known_since, sightings
+from apps.finance.timeline import Entry, Sighting, Timeline, entry_of, subjects_of, utc
+from shared.errors import DataError
+from shared.monitoring.delivery import event_id
+from shared.storage.finance_tables import (
+    alert_rule_states,
+    alert_rules,
+    alert_targets,
+    alerts,
+    deliveries,
+    watched_companies,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate_rules(connection: Connection, now: datetime) -> tuple[Firing, ...]:
+    """Evaluate all enabled rules on what is stored, and write the alerts that they raise.
+
+    Every enabled target gets one delivery of each alert, due at once or when the rule's quiet
+    hours are over. Evaluations of one database wait for each other. Without a rule it costs one
+    query.
+    """
+    now = utc(now)
+    rules = _enabled_rules(connection)
+    first = known_since(connection) if rules else None
+    if first is None:
+        return ()
+    watched = tuple(connection.execute(select(watched_companies.c.id)).scalars())
+    wanted = {subject for rule in rules for subject in rule.subjects(watched)}
+    rows = sightings(connection, windows(rules, now), seen_until=now, subjects=wanted)
+    outcome = evaluate(
+        rules,
+        timelines(rows, wanted),
+        _states(connection, rules, now),
+        watched=watched,
+        known_since=first,
+        now=now,
+    )
+    _keep_states(connection, outcome.states)
+    for firing in outcome.firings:
+        _raise_alert(connection, firing)
+    return outcome.firings
+
+
+def windows(rules: Iterable[AlertRule], now: datetime) -> list[Window]:
+    """When the stories were published that rules look at; stretches that meet are joined."""
+    spans = sorted((now - old, now - new) for rule in rules for old, new in looks_at(rule))
+    joined: list[Window] = []
+    for after, until in spans:
+        if joined and after <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], until))
+        else:
+            joined.append((after, until))
+    return joined
+
+
+def timelines(rows: Iterable[Sighting], wanted: Iterable[str]) -> dict[str, Timeline]:
+    """The rows by subject, for the subjects wanted."""
+    kept = frozenset(wanted)
+    entries: defaultdict[str, list[Entry]] = defaultdict(list)
+    for row in rows:
+        for subject in kept.intersection(subjects_of(row.mention)):
+            entries[subject].append(entry_of(row.mention))
+    return {subject: Timeline(found) for subject, found in entries.items()}
+
+
+def _enabled_rules(connection: Connection) -> list[AlertRule]:
+    """Enabled rules, their rows locked until the transaction ends. One that no longer fits the
+    code is logged and left out: it must not stop the news."""
+    rows = connection.execute(
+        select(alert_rules)
+        .where(alert_rules.c.enabled)
+        .order_by(alert_rules.c.id)
+        .with_for_update()
+    )
+    rules: list[AlertRule] = []
+    for row in rows:
+        try:
+            rules.append(rule_of(row))
+        except DataError as error:
+            logger.error("alert rule %s is not evaluated: %s", row.id, error.message)
+    return rules
+
+
+def _states(
+    connection: Connection, rules: Sequence[AlertRule], now: datetime
+) -> dict[StateKey, RuleState]:
+    ids = [rule.id for rule in rules]
+    reported = _reported(connection, rules, now)
+    rows = connection.execute(select(alert_rule_states).where(alert_rule_states.c.rule_id.in_(ids)))
+    return {
+        (row.rule_id, row.subject): RuleState(
+            row.armed, row.last_fired_at, reported.get((row.rule_id, row.subject), {})
+        )
+        for row in rows
+    }
+
+
+def _reported(
+    connection: Connection, rules: Sequence[AlertRule], now: datetime
+) -> Mapping[StateKey, dict[str, datetime]]:
+    """Stories that event rules told of, as long as they could tell of them again."""
+    hours = {
+        rule.id: rule.parameters.within_hours
+        for rule in rules
+        if isinstance(rule.parameters, EventParameters)
+    }
+    if not hours:
+        return {}
+    rows = connection.execute(
+        select(alerts.c.rule_id, alerts.c.subject, alerts.c.fired_at, alerts.c.story_ids).where(
+            alerts.c.rule_id.in_(sorted(hours)),
+            alerts.c.fired_at > now - timedelta(hours=max(hours.values())),
+        )
+    )
+    found: defaultdict[StateKey, dict[str, datetime]] = defaultdict(dict)
+    for row in rows:
+        found[row.rule_id, row.subject].update(dict.fromkeys(row.story_ids, row.fired_at))
+    return found
+
+
+def _keep_states(connection: Connection, states: Mapping[StateKey, RuleState]) -> None:
+    table = alert_rule_states
+    for (rule_id, subject), state in sorted(states.items()):
+        values = {"armed": state.armed, "last_fired_at": state.last_fired_at}
+        here = (table.c.rule_id == rule_id, table.c.subject == subject)
+        if not connection.execute(update(table).where(*here).values(values)).rowcount:
+            key = {"rule_id": rule_id, "subject": subject}
+            connection.execute(insert(table).values(key | values))
+
+
+def _raise_alert(connection: Connection, firing: Firing) -> None:
+    """Write an alert and what is to be sent of it, unless it stands already."""
+    there = select(alerts.c.id).where(alerts.c.id == firing.id)
+    if connection.execute(there).first() is not None:
+        return
+    connection.execute(
+        insert(alerts).values(
+            id=firing.id,
+            rule_id=firing.rule.id,
+            rule=firing.rule.as_json(),
+            subject=firing.subject,
+            fired_at=firing.fired_at,
+            numbers=dict(firing.numbers),
+            story_ids=list(firing.story_ids),
+            state="open",
+            note="",
+        )
+    )
+    targets = connection.execute(
+        select(alert_targets).where(alert_targets.c.enabled).order_by(alert_targets.c.id)
+    ).all()
+    message = message_of(connection, firing) if targets else {}
+    rows: list[dict[str, Any]] = []
+    for target in targets:
+        event = event_id(firing.id, target.id)
+        rows.append(
+            {
+                "id": event,
+                "alert_id": firing.id,
+                "target_id": target.id,
+                "channel": target.channel,
+                "address": target.address,
+                "payload": {"event_id": event, **message},
+                "attempts": 0,
+                "next_attempt_at": firing.send_at,
+            }
+        )
+    if rows:
+        connection.execute(insert(deliveries), rows)
