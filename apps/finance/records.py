@@ -25,6 +25,44 @@ def whole_text(title: str, text: str) -> str:
     return f"{title}\n{text}" if text else title
 
 
+FeedState = Literal["active", "muted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """An address that is polled, and how its polls went.
+
+    ``interval_seconds`` is the shortest time between two polls; ``update_after`` None is due at
+    once; ``failures`` counts those in a row; ``notice`` says why a feed was muted.
+    """
+
+    id: str
+    url: str
+    name: str
+    state: FeedState
+    notice: str | None
+    etag: str | None
+    last_modified: str | None
+    interval_seconds: int
+    update_after: datetime | None
+    last_polled_at: datetime | None
+    last_success_at: datetime | None
+    last_error: str | None
+    failures: int
+    added_by: str
+    created_at: datetime
+
+    def __post_init__(self) -> None:
+        _check_utc(
+            update_after=self.update_after,
+            last_polled_at=self.last_polled_at,
+            last_success_at=self.last_success_at,
+            created_at=self.created_at,
+        )
+        if self.interval_seconds <= 0:
+            raise ValueError(f"interval_seconds is {self.interval_seconds}, not positive")
+
+
 @dataclass(frozen=True, slots=True)
 class StoryText:
     """The words of a story, as a scorer reads them."""

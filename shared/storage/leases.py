@@ -1,0 +1,79 @@
+"""A lease in the database: of several processes one works, and another follows when it dies.
+
+Only whoever holds the row may work, and only until it expires; the holder renews it well before.
+A process that was stopped for long finds its lease gone when it renews, and stops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from shared.storage.engine import reading
+from shared.storage.finance_tables import leases
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to do what ``name`` says, for ``holder``, ``seconds`` at a time.
+
+    ``holder`` names one process and no other, a later one of the same machine included.
+    """
+
+    engine: Engine
+    name: str
+    holder: str
+    seconds: float = 45.0
+
+    def acquire(self, now: datetime) -> bool:
+        """Take the lease if it is free, expired or mine already; whether it is mine now.
+
+        A lease that ends later than any lease can was written while the clock ran ahead: free.
+        """
+        until = now + timedelta(seconds=self.seconds)
+        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
+        row = dialect.insert(leases).values(
+            name=self.name, holder=self.holder, acquired_at=now, expires_at=until
+        )
+        take = row.on_conflict_do_update(
+            index_elements=[leases.c.name],
+            set_={"holder": self.holder, "acquired_at": now, "expires_at": until},
+            where=or_(
+                leases.c.holder == self.holder,
+                leases.c.expires_at <= now,
+                leases.c.expires_at > until,
+            ),
+        )
+        with self.engine.begin() as connection:
+            return connection.execute(take).rowcount == 1
+
+    def renew(self, now: datetime) -> bool:
+        """Hold it for another while; False where another holds it by now."""
+        with self.engine.begin() as connection:
+            done = connection.execute(
+                update(leases)
+                .where(leases.c.name == self.name, leases.c.holder == self.holder)
+                .values(expires_at=now + timedelta(seconds=self.seconds))
+            )
+        return done.rowcount == 1
+
+    def lapsed_at(self, now: datetime) -> datetime | None:
+        """When another's lease ended without being released; None where none did."""
+        query = select(leases.c.expires_at).where(
+            leases.c.name == self.name,
+            leases.c.holder != self.holder,
+            leases.c.expires_at <= now,
+        )
+        with reading(self.engine) as connection:
+            ended: datetime | None = connection.scalar(query)
+        return ended
+
+    def release(self) -> None:
+        """Leave it to others at once; nothing happens where another holds it."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                delete(leases).where(leases.c.name == self.name, leases.c.holder == self.holder)
+            )
