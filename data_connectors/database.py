@@ -1,18 +1,23 @@
-"""Examples from a SQL query, read in pieces through SQLAlchemy."""
+"""Examples, or bare rows, from a SQL query, read in pieces through SQLAlchemy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from data_connectors.collecting import collect
 from data_connectors.columns import find_columns
+from data_connectors.files import FindColumns, Read
 from data_connectors.rows import Row, examples_and_rejects
 from shared.errors import SettingsError, StorageError, UnreadableFile
-from shared.records import Dataset, Example, Reject
+from shared.records import Dataset
+
+T = TypeVar("T")
 
 _BATCH = 1_000
 """Rows that are fetched at once."""
@@ -40,13 +45,29 @@ def read_query(
     EmptyData and SingleClass.
     """
     address = _checked(url)
-    outcomes = _run(address, query, text_column, label_column, split_column, keep)
+    find = partial(
+        find_columns,
+        where=f"the query on {address.render_as_string(hide_password=True)}",
+        text=text_column,
+        label=label_column,
+        split=split_column,
+        keep=keep,
+    )
+    outcomes = _run(address, query, find, examples_and_rejects)
     return collect(
         outcomes,
         name=name or address.database or address.drivername,
         rejects=rejects,
         single_class_ok=single_class_ok,
     )
+
+
+def iterate_query_rows(url: str, query: str, find: FindColumns) -> Iterator[Row]:
+    """Row by row as the query gives them, for those who make no examples of them.
+
+    Errors as in ``read_query``, but for EmptyData and SingleClass.
+    """
+    yield from _run(_checked(url), query, find, lambda rows, columns: rows)
 
 
 def _checked(url: str) -> URL:
@@ -67,14 +88,7 @@ def _checked(url: str) -> URL:
     return address
 
 
-def _run(
-    address: URL,
-    query: str,
-    text_column: str | None,
-    label_column: str | None,
-    split_column: str | None,
-    keep: Sequence[str],
-) -> Iterator[Example | Reject]:
+def _run(address: URL, query: str, find: FindColumns, read: Read[T]) -> Iterator[T]:
     shown = address.render_as_string(hide_password=True)
     try:
         engine = create_engine(address)
@@ -85,19 +99,12 @@ def _run(
             result = connection.execute(text(query))
             if not result.returns_rows:
                 raise StorageError(f"{shown}: the query returns no rows at all; give a SELECT")
-            columns = find_columns(
-                list(result.keys()),
-                where=f"the query on {shown}",
-                text=text_column,
-                label=label_column,
-                split=split_column,
-                keep=keep,
-            )
+            columns = find(list(result.keys()))
             rows = (
                 Row(number, dict(values))
                 for number, values in enumerate(result.mappings(), start=1)
             )
-            yield from examples_and_rejects(rows, columns)
+            yield from read(rows, columns)
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
         raise StorageError(f"{shown}: the query failed: {reason}") from error

@@ -1,4 +1,4 @@
-"""Examples from CSV, TSV, JSON lines and Parquet files of any size.
+"""Examples, or bare rows, from CSV, TSV, JSON lines and Parquet files of any size.
 
 Rows are read one after another: memory holds the examples and one batch, never the file.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from data_connectors.collecting import collect
 from data_connectors.columns import Columns, find_columns
@@ -26,8 +26,13 @@ from data_connectors.rows import Row, examples_and_rejects
 from shared.errors import DataError, EmptyData, SettingsError, UnreadableFile
 from shared.records import Dataset, Example, Reject
 
+T = TypeVar("T")
+
 FindColumns = Callable[[Sequence[str]], Columns]
 """Names of columns in, the columns to read out; raises UnknownColumn."""
+
+Read = Callable[[Iterable[Row], Columns], Iterable[T]]
+"""What becomes of the rows."""
 
 _LOOKED_AT = 100
 """Lines that are looked at to tell delimiter and columns."""
@@ -91,8 +96,7 @@ def iterate_file(
     delimiter: str | None = None,
 ) -> Iterator[Example | Reject]:
     """Example by example, in memory that does not grow with the file. Errors as in read_file."""
-    kind = file_kind(path)
-    wanted = partial(
+    find = partial(
         find_columns,
         where=str(path),
         text=text_column,
@@ -100,8 +104,37 @@ def iterate_file(
         split=split_column,
         keep=keep,
     )
+    named = (text_column, label_column)
+    yield from _iterate(path, find, examples_and_rejects, encoding, delimiter, named)
+
+
+def iterate_rows(
+    path: Path,
+    find: FindColumns,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    named: tuple[str | None, str | None] = (None, None),
+) -> Iterator[Row]:
+    """Row by row as the file has them, for those who make no examples of them.
+
+    Of a Parquet file the columns that ``find`` gives are read, of other files all. ``named``
+    are columns that the file is known to have. Errors as in read_file, but for SingleClass.
+    """
+    yield from _iterate(path, find, lambda rows, columns: rows, encoding, delimiter, named)
+
+
+def _iterate(
+    path: Path,
+    find: FindColumns,
+    read: Read[T],
+    encoding: str | None,
+    delimiter: str | None,
+    named: tuple[str | None, str | None],
+) -> Iterator[T]:
+    kind = file_kind(path)
     if kind == "parquet":
-        yield from _read_parquet(path, wanted)
+        yield from _read_parquet(path, find, read)
         return
     encoding = encoding or detect_encoding(path)
     # A broken character is marked by a lone surrogate, which rejects its row and no other.
@@ -117,11 +150,9 @@ def iterate_file(
             lines = (replace(line, text=line.text.replace("\ufffd", "\udcff")) for line in lines)
         try:
             if kind == "json lines":
-                yield from _read_json_lines(path, lines, wanted)
+                yield from _read_json_lines(path, lines, find, read)
             else:
-                yield from _read_delimited(
-                    path, lines, delimiter, (text_column, label_column), wanted
-                )
+                yield from _read_delimited(path, lines, delimiter, named, find, read)
         except UnicodeError as error:
             raise UnreadableFile(f"{path} is not {encoding}: {error}", path=str(path)) from error
 
@@ -132,7 +163,8 @@ def _read_delimited(
     delimiter: str | None,
     named: tuple[str | None, str | None],
     find: FindColumns,
-) -> Iterator[Example | Reject]:
+    read: Read[T],
+) -> Iterator[T]:
     if delimiter is None:
         first = list(itertools.islice(lines, _LOOKED_AT))
         hint = "\t" if path.suffix.lower() in {".tsv", ".tab"} else ","
@@ -167,12 +199,12 @@ def _read_delimited(
             else:
                 yield Row(record.line, dict(zip(names, fields, strict=False)))
 
-    yield from examples_and_rejects(rows(), columns)
+    yield from read(rows(), columns)
 
 
 def _read_json_lines(
-    path: Path, lines: Iterator[Line], find: FindColumns
-) -> Iterator[Example | Reject]:
+    path: Path, lines: Iterator[Line], find: FindColumns, read: Read[T]
+) -> Iterator[T]:
     rows = (_json_row(line) for line in lines if line.text.strip())
     first = list(itertools.islice(rows, _LOOKED_AT))
     if not first:
@@ -186,7 +218,7 @@ def _read_json_lines(
         )
     names = list(dict.fromkeys(key for row in sound for key in row.values))
     columns = find(names)
-    yield from examples_and_rejects(itertools.chain(first, rows), columns)
+    yield from read(itertools.chain(first, rows), columns)
 
 
 def _json_row(line: Line) -> Row:
@@ -203,7 +235,7 @@ def _json_row(line: Line) -> Row:
     return Row(line.number, value)
 
 
-def _read_parquet(path: Path, find: FindColumns) -> Iterator[Example | Reject]:
+def _read_parquet(path: Path, find: FindColumns, read: Read[T]) -> Iterator[T]:
     import pyarrow
     import pyarrow.parquet
 
@@ -215,7 +247,7 @@ def _read_parquet(path: Path, find: FindColumns) -> Iterator[Example | Reject]:
             roles = (columns.text, columns.label, columns.split, *columns.kept.values())
             wanted = [name for name in roles if name]
             batches = file.iter_batches(batch_size=_BATCH, columns=wanted, use_threads=False)
-            yield from examples_and_rejects(_parquet_rows(batches), columns)
+            yield from read(_parquet_rows(batches), columns)
     except (pyarrow.ArrowException, OSError) as error:
         raise UnreadableFile(
             f"{path} is broken or no Parquet file: {error}", path=str(path)
