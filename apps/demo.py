@@ -44,41 +44,25 @@ def demo(serve: bool, port: int, ui_port: int, seed: int) -> None:
 
 def train_support(settings: Settings, seed: int) -> None:
     """Train on the shipped sample, register, promote through the gate, and print the table."""
-    from apps.support.commands.summary_table import print_summary
     from apps.support.conversation.knowledge import APP, SAMPLE_SOURCE
     from apps.support.learning.training_data import load_source
     from data_connectors.data_source import DataSource
-    from models.promotion import gate_and_promote
-    from models.registry import ModelRegistry
-    from models.text_training import train_text_classifier
-    from shared.errors import PromotionRefused
-    from shared.finetuning.progress import ConsoleProgress
+    from models.training_run import train_and_gate
+    from shared.evaluation.summary_table import print_summary
     from shared.finetuning.recipe import make_recipe
 
-    dataset = load_source(DataSource(SAMPLE_SOURCE), settings)
-    registry = ModelRegistry(settings.models)
-    with ConsoleProgress() as report:
-        report.say("Support desk: fine-tuning on the shipped sample of an invented shop's inbox")
-        trained = train_text_classifier(
-            dataset,
-            app=APP,
-            recipe=make_recipe(method="auto", seed=seed, target_error=TARGET_ERROR),
-            encoder=settings.encoder,
-            registry=registry,
-            now=datetime.now(UTC),
-            report=report,
-            source=SAMPLE_SOURCE,
-            device=settings.device,
-        )
-    summary = dict(trained.summary)
-    try:
-        promotion = gate_and_promote(
-            registry, APP, trained.version, author="demo", now=datetime.now(UTC)
-        )
-        summary["promotion"] = {"promoted": True, "reason": promotion.reason}
-    except PromotionRefused as error:
-        summary["promotion"] = {"promoted": False, "reason": error.message}
-    print_summary(summary)
+    trained = train_and_gate(
+        load_source(DataSource(SAMPLE_SOURCE), settings),
+        app=APP,
+        recipe=make_recipe(method="auto", seed=seed, target_error=TARGET_ERROR),
+        settings=settings,
+        source=SAMPLE_SOURCE,
+        author="demo",
+        now=datetime.now(UTC),
+        promote=True,
+        announce="Support desk: fine-tuning on the shipped sample of an invented shop's inbox",
+    )
+    print_summary(trained.summary)
     click.echo(f"report: {trained.version.folder / 'report.html'}")
 
 

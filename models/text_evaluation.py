@@ -18,6 +18,7 @@ from shared.evaluation.calibration import (
 from shared.evaluation.classification import (
     accuracy,
     bootstrap_interval,
+    confusion_matrix,
     macro_f1,
     top_k_accuracy,
 )
@@ -78,8 +79,12 @@ def evaluate_predictor(
     examples: Sequence[Example],
     *,
     report: ProgressReporter | None = None,
+    measured_by: Sequence[str] = (),
 ) -> Evaluation | None:
     """Measure on these examples; None when none of them is in scope.
+
+    ``measured_by`` names details of the examples by whose values accuracy and macro-F1 are
+    given as well, under ``by``.
 
     Examples of a class that the model does not know count as wrong. ``coverage_at_target`` and
     ``error_at_target`` are over in-scope examples at the version's own threshold; the share of
@@ -135,6 +140,12 @@ def evaluate_predictor(
             ),
         },
         "examples": count,
+        "confusion": _confusion(truth[known], predicted[known], predictor.labels),
+        "by": {
+            name: groups
+            for name in measured_by
+            if (groups := _by_detail(name, inside, truth, predicted))
+        },
     }
     if outside:
         metrics["out_of_scope"] = _open_set(
@@ -143,6 +154,40 @@ def evaluate_predictor(
     return Evaluation(
         metrics, texts, truth, uncalibrated, probabilities, confidence, correct, scores
     )
+
+
+MOST_SHOWN = 12
+"""Classes up to which the whole confusion matrix stands among the metrics."""
+
+
+def _confusion(
+    truth: NDArray[np.int64], predicted: NDArray[np.int64], labels: Sequence[str]
+) -> dict[str, Any] | None:
+    """Counts by true class (rows) and predicted class (columns); None with many classes."""
+    if len(labels) > MOST_SHOWN:
+        return None
+    counts = confusion_matrix(truth, predicted, len(labels))
+    return {"labels": list(labels), "counts": counts.tolist()}
+
+
+def _by_detail(
+    name: str,
+    examples: Sequence[Example],
+    truth: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+) -> dict[str, dict[str, Any]]:
+    """Accuracy and macro-F1 of the examples with each value of a detail, that are known."""
+    values = np.array([str(example.details.get(name, "")) for example in examples])
+    result = {}
+    for value in sorted(set(values.tolist()) - {""}):
+        rows = (values == value) & (truth >= 0)
+        if rows.any():
+            result[value] = {
+                "accuracy": accuracy(truth[rows], predicted[rows]),
+                "macro_f1": macro_f1(truth[rows], predicted[rows]),
+                "examples": int(rows.sum()),
+            }
+    return result
 
 
 def _open_set(

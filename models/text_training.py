@@ -66,8 +66,11 @@ def train_text_classifier(
     device: str = "auto",
     resume: bool = False,
     workspace: Path | None = None,
+    measured_by: Sequence[str] = (),
 ) -> TrainedVersion:
     """All seven steps, from a data set to a registered version.
+
+    ``measured_by`` names details of the examples by whose values the test is broken down.
 
     ``assigned`` gives texts the split that an earlier version gave them. ``source`` is what
     reads the data again, kept in the card. Checkpoints are written below ``workspace`` (the
@@ -94,7 +97,7 @@ def train_text_classifier(
     )
     trained = time.monotonic()
     predictor, chosen = calibrate(classifier, splits, recipe, report)
-    evaluation = evaluate_model(predictor, splits, report)
+    evaluation = evaluate_model(predictor, splits, report, measured_by)
     card = card_of(
         app=app,
         dataset=dataset,
@@ -268,10 +271,13 @@ def calibrate(
 
 
 def evaluate_model(
-    predictor: TextPredictor, splits: Splits, report: ProgressReporter
+    predictor: TextPredictor,
+    splits: Splits,
+    report: ProgressReporter,
+    measured_by: Sequence[str] = (),
 ) -> Evaluation | None:
     """Step 6: the test split, once; None when there is no test example."""
-    return evaluate_predictor(predictor, splits.test, report=report)
+    return evaluate_predictor(predictor, splits.test, report=report, measured_by=measured_by)
 
 
 def deploy(

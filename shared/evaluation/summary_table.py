@@ -1,4 +1,4 @@
-"""A training or evaluation as a table for people."""
+"""A training or evaluation of any app as a table for people."""
 
 from __future__ import annotations
 
@@ -38,6 +38,12 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
     if interval:
         low, high = interval
         table.add_row("accuracy, 95 % interval", f"{100 * low:.2f} to {100 * high:.2f} %")
+    for name, groups in (metrics.get("by") or {}).items():
+        table.add_section()
+        for value, group in groups.items():
+            title = f"{name} {value} ({group['examples']:,})"
+            figures = f"{100 * group['accuracy']:.2f} % / {100 * group['macro_f1']:.2f} %"
+            table.add_row(title, figures)
     strays = metrics.get("out_of_scope")
     if strays:
         table.add_row("out-of-scope AUROC", f"{strays['auroc']:.3f}")

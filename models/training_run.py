@@ -1,0 +1,66 @@
+"""One training as a command runs it: train, register, and put in use where the gate allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from models.promotion import gate_and_promote
+from models.registry import ModelRegistry
+from models.text_training import TrainedVersion, train_text_classifier
+from shared.errors import PromotionRefused
+from shared.finetuning.progress import ConsoleProgress
+from shared.finetuning.recipe import Recipe
+from shared.records import Dataset
+from shared.settings import Settings
+
+
+def train_and_gate(
+    dataset: Dataset,
+    *,
+    app: str,
+    recipe: Recipe,
+    settings: Settings,
+    source: Mapping[str, Any] | str,
+    author: str,
+    now: datetime,
+    encoder: str | None = None,
+    device: str | None = None,
+    resume: bool = False,
+    promote: bool = False,
+    announce: str | None = None,
+    measured_by: Sequence[str] = (),
+) -> TrainedVersion:
+    """Train with progress on standard error, and promote the first version or when asked.
+
+    The log goes to ``runs/<app>-training.jsonl`` below the home. The summary's ``promotion``
+    says whether the version is in use now, and why; a refusal by the gate is no error.
+    """
+    registry = ModelRegistry(settings.models)
+    log_path = settings.home / "runs" / f"{app}-training.jsonl"
+    log_path.unlink(missing_ok=True)
+    with ConsoleProgress(log_path) as report:
+        if announce:
+            report.say(announce)
+        trained = train_text_classifier(
+            dataset,
+            app=app,
+            recipe=recipe,
+            encoder=encoder or settings.encoder,
+            registry=registry,
+            now=now,
+            report=report,
+            source=source,
+            device=device or settings.device,
+            resume=resume,
+            measured_by=measured_by,
+        )
+    outcome: dict[str, Any] = {"promoted": False, "reason": "not asked for"}
+    if promote or registry.in_use(app) is None:
+        try:
+            promotion = gate_and_promote(registry, app, trained.version, author=author, now=now)
+            outcome = {"promoted": True, "reason": promotion.reason}
+        except PromotionRefused as error:
+            outcome = {"promoted": False, "reason": error.message}
+    return TrainedVersion(trained.version, {**trained.summary, "promotion": outcome})
