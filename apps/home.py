@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from apps.finance import page as finance
 from apps.support import page as support
 from shared.client import ApiError
 from shared.ui.connection import api, show_error
@@ -35,20 +36,26 @@ def start() -> None:
             st.success(f"The API at {plain(client.url)} is ready.", icon=":material/check_circle:")
     except ApiError as error:
         show_error(error)
-    with st.container(border=True):
-        st.subheader("Support desk", anchor=False)
-        st.markdown(support.WHAT_IT_IS)
-        version = versions.get("support")
-        st.caption(f"Model in use: {version}" if version else "No model in use.")
-        with st.container(horizontal=True):
-            for entry in support.pages():
-                st.page_link(entry)
+    for app, title, page in (
+        ("support", "Support desk", support),
+        ("finance", "Finance monitor", finance),
+    ):
+        with st.container(border=True):
+            st.subheader(title, anchor=False)
+            st.markdown(page.WHAT_IT_IS)
+            version = versions.get(app)
+            st.caption(f"Model in use: {version}" if version else "No model in use.")
+            with st.container(horizontal=True):
+                for entry in page.pages():
+                    st.page_link(entry)
 
 
 def main() -> None:
     """Draw the navigation and run the page that was chosen."""
     home = st.Page(start, title="Start", icon=":material/home:", default=True)
-    st.navigation({"": [home], "Support desk": support.pages()}).run()
+    st.navigation(
+        {"": [home], "Support desk": support.pages(), "Finance monitor": finance.pages()}
+    ).run()
 
 
 if __name__ == "__main__":

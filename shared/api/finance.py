@@ -17,6 +17,20 @@ Sentiment = Literal["negative", "neutral", "positive"]
 StoryKind = Literal["news", "post"]
 FeedState = Literal["active", "muted"]
 IndexStep = Literal["hour", "day"]
+EVENTS = (
+    "earnings",
+    "guidance",
+    "merger",
+    "lawsuit",
+    "regulator",
+    "rating_change",
+    "management",
+    "insolvency",
+    "dividend",
+    "product",
+    "macro",
+)
+"""What a story can be about, as the shipped classifier names it; a trained one may name others."""
 
 
 def _within_reach(moment: datetime) -> datetime:
@@ -78,7 +92,9 @@ class AddFeedRequest(Shape):
 
     url: Annotated[Text, Field(max_length=2_000)]
     name: Name | None = Field(default=None, description="the host's name where none is given")
-    interval_seconds: int = Field(default=1_800, ge=60, le=7 * 86_400)
+    interval_seconds: int | None = Field(
+        default=None, ge=60, le=7 * 86_400, description="between two polls; the default if unset"
+    )
     author: Name
 
 

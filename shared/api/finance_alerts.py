@@ -130,6 +130,12 @@ class TargetShape(Shape):
     created_at: datetime
 
 
+class AddedTarget(TargetShape):
+    """A new target, with the secret that signs what is sent there: told this once."""
+
+    secret: str | None = None
+
+
 class Targets(Shape):
     """All targets, the oldest first."""
 
@@ -141,8 +147,8 @@ class AddTargetRequest(Shape):
 
     channel: Channel
     address: Annotated[Text, Field(max_length=2_000)]
-    secret: Annotated[Text, Field(max_length=200)] | None = Field(
-        default=None, description="signs webhooks (HMAC-SHA256)"
+    secret: Annotated[Text, Field(min_length=16, max_length=200)] | None = Field(
+        default=None, description="signs webhooks (HMAC-SHA256); a random one where none is given"
     )
     author: Name
 

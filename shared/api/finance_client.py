@@ -29,7 +29,12 @@ class FinanceCalls:
         return self._calls.get("/v1/finance/feeds", finance.Feeds).feeds
 
     def add_feed(
-        self, url: str, *, author: str, name: str | None = None, interval_seconds: int = 1_800
+        self,
+        url: str,
+        *,
+        author: str,
+        name: str | None = None,
+        interval_seconds: int | None = None,
     ) -> finance.FeedShape:
         """A feed to poll from now on."""
         body = made(
@@ -180,7 +185,7 @@ class FinanceCalls:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> finance.IndexSeries:
-        """The index of ``all``, ``company:<id>`` or ``sector:<name>``, 10 days if no range is set."""
+        """The index of ``all``, ``company:<id>`` or ``sector:<name>``: 10 days if unset."""
         return self._calls.get(
             "/v1/finance/index",
             finance.IndexSeries,
@@ -272,8 +277,8 @@ class FinanceCalls:
         *,
         author: str,
         secret: str | None = None,
-    ) -> finance_alerts.TargetShape:
-        """Send the alerts of the future there too."""
+    ) -> finance_alerts.AddedTarget:
+        """Send the alerts of the future there too; the secret is told this once."""
         body = made(
             finance_alerts.AddTargetRequest,
             channel=channel,
@@ -281,7 +286,7 @@ class FinanceCalls:
             secret=secret or None,
             author=author,
         )
-        return self._calls.post("/v1/finance/targets", body, finance_alerts.TargetShape)
+        return self._calls.post("/v1/finance/targets", body, finance_alerts.AddedTarget)
 
     def remove_alert_target(self, target_id: str, *, author: str) -> None:
         """Send nothing there any more."""

@@ -1,0 +1,32 @@
+"""The finance monitor's part of the navigation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from streamlit.navigation.page import StreamlitPage
+
+_PAGES = Path(__file__).parent / "pages"
+_ENTRIES = (
+    ("today", "Today", ":material/today:"),
+    ("company", "Company", ":material/domain:"),
+    ("feed_health", "Feed health", ":material/rss_feed:"),
+    ("rules_and_alerts", "Rules and alerts", ":material/notifications:"),
+    ("score", "Score a text", ":material/text_fields:"),
+)
+WHAT_IT_IS = (
+    "Reads feeds and tells every story once: who it is about, whether it is good or bad for them, "
+    "how the mood moves, and what to be alarmed about."
+)
+
+
+def pages() -> list[StreamlitPage]:
+    """The monitor's pages in the order of the menu."""
+    import streamlit as st
+
+    return [
+        st.Page(_PAGES / f"{name}.py", title=title, icon=icon, url_path=f"finance_{name}")
+        for name, title, icon in _ENTRIES
+    ]
