@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from apps.finance.entities.gazetteer import (
     close_companies,
     find_companies,
     gazetteer,
+    name_key,
     slug,
 )
 from shared.errors import Conflict, DataError, NotFound
@@ -58,7 +59,7 @@ def watch(
 
     ``aliases`` are more names that link to it. Watching it again changes nothing but that it gains
     those names. Raises DataError for a name that the gazetteer does not know, with close ones, or
-    that several companies share.
+    that several companies share; Conflict for an alias that is another company's name.
     """
     found = find_companies(called, gazetteer())
     if not found:
@@ -79,6 +80,7 @@ def watch(
     with engine.begin() as connection:
         known = {company.id: company for company in _read(connection)}
         company = _with_names(known.get(found[0].id, found[0]), aliases)
+        _refuse_taken(aliases, company.id, (*gazetteer(), *known.values()))
         _store(connection, company, added_by, now, new=company.id not in known)
     return company
 
@@ -86,28 +88,14 @@ def watch(
 def follow(engine: Engine, company: Company, *, added_by: str, now: datetime) -> Company:
     """Follow a custom company, one that the gazetteer does not hold, as it is given.
 
-    An empty id is not possible in a Company: make one with ``custom_company``. Raises Conflict
-    when its id or one of its names belongs to another company, DataError when a field is too long.
+    ``custom_company`` makes one; one with an id that is watched already replaces it. Raises
+    Conflict when its id or one of its names belongs to another company, DataError when a field is
+    too long.
     """
-    for name, most in (
-        *((name, LONGEST_NAME) for name in company.names),
-        (company.ticker or "", LONGEST_TICKER),
-        (company.sector or "", LONGEST_PLACE),
-        (company.country or "", LONGEST_PLACE),
-    ):
-        if len(name) > most:
-            raise DataError(f"{name[:40]!r}... has more than {most} characters: shorten it")
     with engine.begin() as connection:
         known = {one.id: one for one in _read(connection)}
-        others = [*gazetteer(), *(one for one in known.values() if one.id != company.id)]
-        for name in (company.id, *company.names):
-            if taken := find_companies(name, others):
-                raise Conflict(
-                    f"{name!r} is {taken[0].name} ({taken[0].id}) already: watch that, or choose "
-                    "another name",
-                    name=name,
-                    id=taken[0].id,
-                )
+        _refuse_taken((company.id, *company.names), company.id, gazetteer())
+        _refuse_taken((company.id, *company.names), company.id, known.values())
         _store(connection, company, added_by, now, new=company.id not in known)
     return company
 
@@ -158,7 +146,7 @@ def unwatch(engine: Engine, called: str, *, removed_by: str, now: datetime) -> C
 def _read(connection: Connection) -> tuple[Company, ...]:
     shipped = {company.id: company for company in gazetteer()}
     rows = connection.execute(select(watched_companies).order_by(watched_companies.c.name))
-    return tuple(_as_company(row._mapping, shipped) for row in rows)
+    return tuple(_as_company(dict(row._mapping), shipped) for row in rows)
 
 
 def _as_company(row: Mapping[str, Any], shipped: Mapping[str, Company]) -> Company:
@@ -178,10 +166,35 @@ def _as_company(row: Mapping[str, Any], shipped: Mapping[str, Company]) -> Compa
     )
 
 
+def _refuse_taken(names: Iterable[str], id: str, companies: Iterable[Company]) -> None:
+    """Raises Conflict where one of the names is the name of a company with another id."""
+    others = {
+        name_key(name): one for one in companies if one.id != id for name in (one.id, *one.names)
+    }
+    for name in names:
+        if taken := others.get(name_key(name)):
+            raise Conflict(
+                f"{name!r} is {taken.name} ({taken.id}) already: watch that, or choose another "
+                "name",
+                name=name,
+                id=taken.id,
+            )
+
+
+def _refuse_long(company: Company) -> None:
+    fields = [(name, LONGEST_NAME) for name in company.names]
+    fields.append((company.ticker or "", LONGEST_TICKER))
+    fields += [(place or "", LONGEST_PLACE) for place in (company.sector, company.country)]
+    for value, most in fields:
+        if len(value) > most:
+            raise DataError(f"{value[:40]!r}... has more than {most} characters: shorten it")
+
+
 def _store(
     connection: Connection, company: Company, added_by: str, now: datetime, *, new: bool
 ) -> None:
-    row = {
+    _refuse_long(company)
+    row: dict[str, Any] = {
         "name": company.name,
         "ticker": company.ticker,
         "sector": company.sector,
@@ -203,7 +216,10 @@ def _store(
 
 def _with_names(company: Company, names: Sequence[str]) -> Company:
     new = [name for name in _distinct(names) if name not in company.names]
-    return replace(company, aliases=(*company.aliases, *new)) if new else company
+    try:
+        return replace(company, aliases=(*company.aliases, *new)) if new else company
+    except ValueError as error:
+        raise DataError(f"{company.id} cannot bear these names: {error}") from error
 
 
 def _distinct(names: Sequence[str], but: str = "") -> tuple[str, ...]:

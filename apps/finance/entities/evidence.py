@@ -17,6 +17,7 @@ _AFTER_POSSESSIVE = 3
 
 _TITLE_CASE_SHARE = 0.6
 _LONG_WORD = 4
+_PERIOD = re.compile(r"[qh][1-4]\S*|fy\S*|[1-4][qh]\S*")
 _OPENERS = "\"'([<#"
 _STOPS = ".?!:;|•·\n"
 
@@ -43,7 +44,11 @@ class Context:
         self._title_end = title_end
         self._writing = writing
         self._title_case = _title_case(text[:title_end])
-        self._sport = not words.SPORT.isdisjoint(token.lower() for token in _TOKEN.findall(text))
+        tokens = {token.lower() for token in _TOKEN.findall(text)}
+        self._sport = not words.SPORT.isdisjoint(tokens)
+        self._markets = {
+            country for country, terms in words.MARKETS.items() if not terms.isdisjoint(tokens)
+        }
 
     def refutes(self, found: NameFound) -> bool:
         """Whether this is a person's name, a venue's, or part of an address, whatever else."""
@@ -55,6 +60,8 @@ class Context:
         after = self._after(end, 1)
         if after and after[0].lower() in words.VENUES and after[0][0].isupper():
             return text[end : end + 1] == " "
+        if len(found.name) <= 2 and after and after[0].lower() in words.SURNAMES:
+            return True
         before = self._before(start, 1)
         single = " " not in found.name and found.name[0].isalpha()
         return bool(
@@ -71,11 +78,13 @@ class Context:
         next_word = after[0].lower().rstrip(".") if after else ""
         if next_word in words.LEGAL_FORMS and after[0][0].isupper() | (next_word == "plc"):
             return True
-        if self._sport:
+        if self._sport or self._within_another_name(found, before):
             return False
         key = found.name.lower().replace(" ", "-")
         if self._business_after(found, key, after):
             return True
+        if sum(map(str.isupper, found.name)) > 1 and found.company.country in self._markets:
+            return not self._capitals_everywhere(found.start) or not self._writing.capitals
         last = before[-1].lower() if before else ""
         if last in words.DETERMINERS:
             return False
@@ -88,6 +97,22 @@ class Context:
         """Whether two names stand in one list: "Target, Gap", "Delta and United Airlines"."""
         between = self._text[left:right]
         return re.fullmatch(r",? (?:and|&) |, |/|, as (?:did|does) | or ", between) is not None
+
+    def _within_another_name(self, found: NameFound, before: list[str]) -> bool:
+        """Whether a capitalised word right before makes another name of it: Hudson Vale."""
+        if not before or self._text[found.start - 1] != " " or self._writing.capitals:
+            return False
+        last = before[-1]
+        if not last[0].isupper() or self._capitals_everywhere(found.start):
+            return False
+        small = last.lower()
+        return not any(
+            small in known
+            for known in (
+                words.OPENERS, words.BEFORE, words.LINKING_WORDS, words.DETERMINERS,
+                words.VERBS, words.NOUNS, words.STAKES,
+            )
+        )  # fmt: skip
 
     def _business_after(self, found: NameFound, key: str, after: list[str]) -> bool:
         text, end = self._text, found.end
@@ -102,17 +127,29 @@ class Context:
             return not words.NOUNS.isdisjoint(near)
         if not lower or text[end : end + 1] != " ":
             return False
+        if _PERIOD.fullmatch(lower[0]):
+            return True
         if lower[0] in _MODALS:
             return len(lower) > 1 and lower[1] in words.INFINITIVES
         if key in words.INDICES:
-            return lower[0] in (words.VERBS | words.NOUNS) - words.PRICE_VERBS
-        return lower[0] in words.VERBS or lower[0] in words.PRICE_VERBS or lower[0] in words.NOUNS
+            points = any(token[0].isdigit() for token in lower[1:3])
+            return lower[0] in words.VERBS | words.NOUNS and not (
+                points or lower[0] in words.PRICE_VERBS
+            )
+        if any(lower[0] in known for known in (words.VERBS, words.PRICE_VERBS, words.NOUNS)):
+            return True
+        return (
+            key not in words.CAPITAL_IS_NOT_ENOUGH
+            and re.fullmatch(r"[a-z]+[^s\W]s", after[0]) is not None
+            and len(lower) > 1
+            and lower[1] in words.OBJECTS
+        )
 
     def _business_before(self, before: list[str], doubtful: bool) -> bool:
         if not before or doubtful:
             return False
         last = before[-1].lower()
-        if last in ("of", "in", "at") and len(before) > 1:
+        if last in ("of", "in", "at", "on") and len(before) > 1:
             return before[-2].lower() in words.STAKES
         return last in words.BEFORE
 

@@ -58,7 +58,7 @@ class Company:
 def gazetteer() -> tuple[Company, ...]:
     """The shipped companies, in the order of the file."""
     source = resources.files("apps.finance.entities") / "gazetteer.csv"
-    with source.open(encoding="utf-8", newline="") as lines:
+    with source.open(encoding="utf-8") as lines:
         return tuple(
             Company(
                 id=row["id"],
@@ -80,17 +80,17 @@ def find_companies(called: str, companies: Iterable[Company]) -> list[Company]:
     Ids and names decide before tickers, so that a word that is one company's name and another's
     ticker means the first. Several can share a ticker on different exchanges.
     """
-    wanted = _key(called)
+    wanted = name_key(called)
     known = list(companies)
-    named = [one for one in known if wanted in {_key(one.id), *map(_key, one.names)}]
-    return named or [one for one in known if one.ticker and _key(one.ticker) == wanted]
+    named = [one for one in known if wanted in {name_key(one.id), *map(name_key, one.names)}]
+    return named or [one for one in known if one.ticker and name_key(one.ticker) == wanted]
 
 
 def close_companies(called: str, companies: Sequence[Company]) -> list[Company]:
     """Up to three companies whose names are written most like this one, the closest first."""
-    owners = {_key(name): company for company in companies for name in company.names}
+    owners = {name_key(name): company for company in companies for name in company.names}
     close = difflib.get_close_matches(
-        _key(called), owners, n=3 * MOST_PROPOSED, cutoff=_LEAST_LIKENESS
+        name_key(called), owners, n=3 * MOST_PROPOSED, cutoff=_LEAST_LIKENESS
     )
     return list({owners[name].id: owners[name] for name in close}.values())[:MOST_PROPOSED]
 
@@ -101,9 +101,10 @@ def slug(name: str) -> str:
     return "-".join(words)[:64].strip("-")
 
 
+def name_key(name: str) -> str:
+    """A name without case, accents and extra spaces: two names alike in it are the same."""
+    return " ".join(fold(name).text.lower().split())
+
+
 def _listed(cell: str) -> tuple[str, ...]:
     return tuple(filter(None, cell.split("|")))
-
-
-def _key(name: str) -> str:
-    return " ".join(fold(name).text.lower().split())

@@ -22,7 +22,8 @@ LEAST_UPPER = 4
 """Letters a name needs to be known in capitals where the rest of the text is not in capitals."""
 
 LEAST_LOWER = 6
-"""Characters a name needs to be known in small letters, in a text written in small letters."""
+"""Characters a name needs to be known by its first letters alone, or in small letters in a text
+written in small letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,12 @@ class _Entry:
         letters = sum(map(str.isalpha, self.text))
         if written == self.text.upper():
             return writing.capitals or letters >= LEAST_UPPER
+        if (
+            not self.needs_context
+            and len(self.lower) >= LEAST_LOWER
+            and _same_initials(written, self.text)
+        ):
+            return True
         if written != self.lower or self.needs_context or not writing.small:
             return False
         return len(self.lower) >= LEAST_LOWER and self.lower not in WORDS_IN_LOWER_CASE
@@ -119,6 +126,11 @@ def _add(
         raise ValueError(f"{name!r} has no word in it")
     text = text[first.start() :]
     entries[first[0].lower()].append(_Entry(text, text.lower(), company, name, needs_context))
+
+
+def _same_initials(written: str, name: str) -> bool:
+    """Whether only letters within words are of another case: Spicejet, YES Bank."""
+    return [word[0] for word in written.split()] == [word[0] for word in name.split()]
 
 
 def _ends_word(text: str, end: int) -> bool:

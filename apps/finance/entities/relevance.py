@@ -32,9 +32,9 @@ def relevance(
 def speaks_of_others(
     company_id: str, text: str, spans: Sequence[tuple[int, int]], *, alone: bool
 ) -> bool:
-    """Whether a bank or broker is there only as the voice: "Goldman Sachs analyst says".
+    """Whether a bank or broker is there only as the voice: "Goldman Sachs analyst says", ": UBS".
 
-    ``alone``: the story names no other company; then only its analysts count as a voice.
+    ``alone``: the story names no other company; then only analysts and ratings make it a voice.
     """
     if company_id not in words.BROKERS:
         return False
@@ -46,10 +46,17 @@ def _voice(text: str, start: int, end: int, alone: bool) -> bool:
     before = [word.lower() for word in _WORDS.findall(text[max(0, start - 40) : start])[-2:]]
     if after[:1] == ["s"]:
         after = after[1:]
-    if not words.BROKER_PEOPLE.isdisjoint(after[:1]):
+    if after and (after[0] in words.BROKER_PEOPLE or after[0] in words.RATING):
+        return True
+    if after == ["starts", "coverage"]:
         return True
     if before[-1:] in (["at"], ["by"], ["from"]) and not words.BROKER_PEOPLE.isdisjoint(before):
         return True
     if before == ["according", "to"] or before[-1:] == ["says"]:
         return True
-    return not alone and bool(after) and after[0] in words.BROKER_TALK
+    closes = text[:start].rstrip().endswith((":", ",")) and text[end:].lstrip()[:1] in ("", "\n")
+    if closes and ":" in text[:start]:
+        return True
+    if not alone and after and after[0] in words.BROKER_TALK:
+        return True
+    return not alone and start == 0 and text[end : end + 2] == ": "

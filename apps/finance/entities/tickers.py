@@ -48,7 +48,8 @@ _SUFFIXES = {
     "SA": "B3", "MX": "BMV", "SR": "TADAWUL", "J": "JSE",
 }  # fmt: skip
 _OF = {alias: exchange for exchange, aliases in _EXCHANGES.items() for alias in aliases.split()}
-_AMERICAN = ("NYSE", "NASDAQ")
+_AMERICAN = frozenset({"NYSE", "NASDAQ"})
+_MARKETS = (_AMERICAN, frozenset({"NSE", "BSE"}))
 
 _CASHTAG = re.compile(r"(?<![\w$])\$([A-Z]{1,5}(?:\.[A-Z])?|[a-z]{3,5})(?![\w$])")
 _WITH_EXCHANGE = re.compile(
@@ -111,15 +112,9 @@ class TickerIndex:
             yield TickerFound(found.start(1), found.end(1), company, alone and not word)
 
     def _listed(self, ticker: str, exchange: str) -> Company | None:
-        spellings = {ticker, ticker.lstrip("0"), ticker.zfill(4)}
-        for spelling in sorted(spellings):
+        for spelling in dict.fromkeys((ticker, ticker.zfill(4), ticker.lstrip("0"))):
             for company in self._owners.get(spelling, ()):
-                if company.exchange in (exchange, None):
-                    return company
-                if {company.exchange, exchange} <= {*_AMERICAN} or {
-                    company.exchange,
-                    exchange,
-                } == {"NSE", "BSE"}:
+                if company.exchange is None or _same_market(company.exchange, exchange):
                     return company
         return None
 
@@ -129,3 +124,8 @@ class TickerIndex:
         if american:
             return american[0]
         return owners[0] if len(owners) == 1 and ticker.isalpha() else None
+
+
+def _same_market(first: str, second: str) -> bool:
+    """Tickers are unique among the exchanges of one market, and companies move between them."""
+    return first == second or any({first, second} <= market for market in _MARKETS)

@@ -39,6 +39,9 @@ VERBS = frozenset(
 ) | frozenset("acquired sued bought hired fined appointed agreed rejected".split())
 """What a company does, in the third person of headlines; plural nouns cannot follow so."""
 
+OBJECTS = frozenset("a an the its another more all new two three four up out".split())
+"""What follows a verb in -s, listed or not, and seldom a plural: Amazon rents another."""
+
 INFINITIVES = frozenset(
     "acquire buy sell cut close shut open launch pay hire invest build raise lift lower reduce "
     "spend split spin list delist merge divest exit enter expand halt suspend resume stop start "
@@ -63,7 +66,8 @@ NOUNS = frozenset(
     "acquisition buyout bid stake deliveries shipments valuation brand brands "
     "lawsuit antitrust layoffs users subscribers chips chipmaker cloud network "
     "q1 q2 q3 q4 h1 h2 fy quarterly first-quarter second-quarter third-quarter fourth-quarter "
-    "full-year half-year net operating pre-tax jewellery trading".split()
+    "full-year half-year net operating pre-tax jewellery trading slump performance volumes fpo "
+    "verdict upgrade downgrade services".split()
 )
 """What a company has: Visa profit, Apple chief, Titan Q3."""
 
@@ -73,16 +77,17 @@ BEFORE = frozenset(
     "group firm company conglomerate bank major miner producer manufacturer shareholder partner "
     "customer sues acquires buys fines upgrades downgrades overtakes joins leaves quits owns "
     "probes accuses outsells topples beats backs snubs nasdaq-listed london-listed "
-    "heavyweight".split()
+    "heavyweight sell buy hold prefer accumulate".split()
 )
 """What comes right before a company: fashion retailer Gap, EU fines Apple."""
 
 STAKES = frozenset(
     "shares share stake stakes stock investors investor holding position ceo chairman boss head "
     "chief director founder owner maker parent acquisition takeover purchase sale analysts "
-    "analyst workers employees customers".split()
+    "analyst workers employees customers neutral positive negative bullish bearish overweight "
+    "underweight".split()
 )
-"""What a company's name follows with ``of``, ``in`` or ``at``: shares in Target."""
+"""What a company's name follows with ``of``, ``in``, ``at`` or ``on``: shares in Target."""
 
 LINKING_WORDS = frozenset(
     "of in at by from for with to and or as than over against like via versus vs between after "
@@ -95,6 +100,14 @@ DETERMINERS = frozenset(
     "another one first second third new".split()
 )
 """Words after which a name that is also a word is that word: the gap, a visa."""
+
+OPENERS = frozenset(
+    "will can could should has have is does did do may would was were had former why how what "
+    "when who if even only while because but though although since despite not how's ex late once "
+    "both just now then also so yet meanwhile inside behind around amid before beyond under today "
+    "yesterday us uk eu uk's us's eu's".split()
+)
+"""Words with a capital, at the start of a sentence, that are no part of the name after them."""
 
 COMPOUNDS = frozenset("supplier owned backed operated led branded run controlled listed".split())
 """Second halves that go with a company: Apple-supplier, Shell-operated."""
@@ -150,6 +163,21 @@ capitalise, places and persons."""
 INDICES = frozenset({"dow"})
 """Names that are mostly an index: what prices do is no evidence for the company."""
 
+SURNAMES = frozenset(
+    "singh sharma gupta kumar mehta patel shah jain rao reddy verma nair iyer das roy khan mishra "
+    "agarwal joshi desai chopra kapoor malhotra bhatt sinha".split()
+)
+"""Surnames after initials: BP Singh is a person."""
+
+MARKETS = {
+    "India": frozenset(
+        "rs rs. crore cr lakh sensex nifty bse nse sebi psu psus rupee inr fpo dalal mumbai "
+        "delhi fmcg disinvestment pat".split()
+    ),
+}
+"""Words of one country's market, by country: they speak for that country's companies that are
+known by initials."""
+
 WORDS_IN_LOWER_CASE = frozenset(
     {
         "google", "intuit", "chevron", "salesforce", "swatch", "vedanta", "applied materials",
@@ -170,8 +198,15 @@ BROKERS = frozenset(
 BROKER_TALK = frozenset(
     "analyst analysts strategist strategists economist economists says said sees expects upgrades "
     "downgrades reiterates initiates maintains keeps rates starts note forecasts predicts lifts "
-    "raises cuts trims lowers hikes upgraded downgraded recommends ups resumes".split()
+    "raises cuts trims lowers hikes upgraded downgraded recommends ups resumes neutral overweight "
+    "underweight bullish bearish sceptical positive negative prefers bets".split()
 )
 """What follows a broker that speaks of another company."""
+
+RATING = frozenset(
+    "upgrades downgrades upgraded downgraded reiterates initiates neutral overweight underweight "
+    "bullish bearish sceptical upgrade downgrade".split()
+)
+"""What only the voice of a broker or an agency does, whether the other company is known or not."""
 
 BROKER_PEOPLE = frozenset("analyst analysts strategist strategists economist economists".split())
