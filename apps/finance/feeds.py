@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
+import hashlib
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -37,15 +36,13 @@ _FROM_POLL = (
 class FeedStore:
     """Reads and changes feeds."""
 
-    def __init__(
-        self, engine: Engine, *, new_id: Callable[[], str] = lambda: uuid.uuid4().hex
-    ) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._new_id = new_id
 
     def add(self, url: str, name: str | None, interval: int | None, by: str, now: datetime) -> Feed:
         """A feed that is due at once. The name is the host's where none is given.
 
+        The id follows from the address: a feed that is removed and added again knows its entries.
         Whether the address may be called is for the caller to check (``shared.web.addresses``).
         Raises Conflict where the address is a feed already, DataError for an interval outside
         SHORTEST_INTERVAL to LONGEST_INTERVAL seconds.
@@ -59,7 +56,7 @@ class FeedStore:
                 interval=interval,
             )
         row = {
-            "id": self._new_id(), "url": url, "name": (name or _host(url)).strip()[:200],
+            "id": hashlib.blake2b(url.encode(), digest_size=16).hexdigest(), "url": url, "name": (name or _host(url)).strip()[:200],
             "state": "active", "interval_seconds": interval, "failures": 0,
             "added_by": by[:120], "created_at": now,
         }  # fmt: skip
@@ -68,7 +65,7 @@ class FeedStore:
                 connection.execute(insert(feeds).values(row))
         except IntegrityError:
             raise Conflict(f"{url} is a feed already", url=url) from None
-        return self.get(row["id"])
+        return self.get(str(row["id"]))
 
     def list(self) -> FeedList:
         """All feeds by name."""

@@ -131,16 +131,18 @@ def scored_mentions(
     rows: list[ScoredMention] = []
     shared = (told.id, told.published_at, told.novelty, told.event, told.event_probability)
     if company_ids is None:
-        query = select(*shared, told.label, told.probabilities).where(*within)
+        overall: Select[Any] = select(*shared, told.label, told.probabilities).where(*within)
         rows += [
             _scored(row, company_id=None, sector=None, relevance=1.0, **_three(row.probabilities))
-            for row in connection.execute(query)
+            for row in connection.execute(overall)
         ]
     columns = (
         mentions.c.company_id, mentions.c.sector, mentions.c.relevance, mentions.c.label,
         mentions.c.negative, mentions.c.neutral, mentions.c.positive,
     )  # fmt: skip
-    query = select(*shared, *columns).join(mentions, mentions.c.story_id == told.id).where(*within)
+    query: Select[Any] = (
+        select(*shared, *columns).join(mentions, mentions.c.story_id == told.id).where(*within)
+    )
     if company_ids is not None:
         query = query.where(mentions.c.company_id.in_(company_ids))
     rows += [

@@ -41,8 +41,9 @@ _UP = frozenset(
 )
 _DOWN = frozenset(
     "down fall falls fell falling drop drops dropped slump slumps slumped plunge plunges plunged"
-    " sink sinks slip slips slipped decline declines miss misses missed cut cuts trims lower lowers"
-    " lowered downgrade downgrades downgraded sell loss shrink shrinks shrank tumble tumbles".split()
+    " sink sinks slip slips slipped decline declines miss misses missed cut cuts trims lower"
+    " lowers lowered downgrade downgrades downgraded sell loss shrink shrinks shrank tumble"
+    " tumbles".split()
 )
 
 
@@ -74,6 +75,14 @@ class NearDuplicates:
     def __init__(self, *, window: timedelta = WINDOW, threshold: float = THRESHOLD) -> None:
         self.window = window
         self.threshold = threshold
+        self._vectors: NDArray[np.float32]
+        self._times: NDArray[np.float64]
+        self._kinds: NDArray[np.int8]
+        self._ids: list[str]
+        self._titles: list[str]
+        self._rows: dict[str, int]
+        self._span: tuple[datetime, datetime] | None
+        self._last_source: int
         self._clear()
 
     def __len__(self) -> int:
@@ -88,7 +97,7 @@ class NearDuplicates:
         apart = since > last + self.window or until < first - self.window
         if self._span is None or apart:
             self._clear()
-            wanted = [published.between(since, until)]
+            wanted: list[ColumnElement[bool]] = [published.between(since, until)]
             first, last = since, until
         else:
             wanted = []
@@ -167,14 +176,10 @@ class NearDuplicates:
         return similarity
 
     def _clear(self) -> None:
-        self._vectors: NDArray[np.float32] = np.zeros((0, 0), np.float32)
-        self._times: NDArray[np.float64] = np.zeros(0)
-        self._kinds: NDArray[np.int8] = np.zeros(0, np.int8)
-        self._ids: list[str] = []
-        self._titles: list[str] = []
-        self._rows: dict[str, int] = {}
-        self._span: tuple[datetime, datetime] | None = None
-        self._last_source = 0
+        self._vectors, self._times = np.zeros((0, 0), np.float32), np.zeros(0)
+        self._kinds = np.zeros(0, np.int8)
+        self._ids, self._titles, self._rows = [], [], {}
+        self._span, self._last_source = None, 0
 
     def _read(self, connection: Connection, wanted: ColumnElement[bool]) -> None:
         columns = (

@@ -27,9 +27,14 @@ class Worded(Protocol):
     """Whatever has a title and a summary: what a digest is made of."""
 
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """The headline."""
+        ...
+
     @property
-    def summary(self) -> str: ...
+    def summary(self) -> str:
+        """What comes after it."""
+        ...
 
 
 def identity_of(entry: FeedEntry) -> str:

@@ -32,8 +32,13 @@ from shared.storage.engine import reading
 
 log = logging.getLogger(__name__)
 
-AfterStories = Callable[[Connection, datetime], None]
+AfterStories = Callable[[Connection, datetime], object]
 """Called in the transaction that stored or scored stories; what it writes is kept with them."""
+
+
+def nothing_after(connection: Connection, now: datetime) -> None:
+    """Stories are stored, and that is all."""
+
 
 EMBEDDED_CHARACTERS = 300
 """Of a story's words those that near-duplicates are told by."""
@@ -79,7 +84,7 @@ class Intake:
         scorer: StoryScorer,
         *,
         near: NearDuplicates | None = None,
-        after_stories: AfterStories = lambda connection, now: None,
+        after_stories: AfterStories = nothing_after,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self._engine = engine

@@ -11,13 +11,24 @@ from __future__ import annotations
 
 import logging
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
+from urllib.parse import urlsplit
 
+from sqlalchemy import Engine
+
+from apps.finance.feeds import FeedStore
+from apps.finance.ingest.counts import IngestCounts
+from apps.finance.ingest.grouping import NearDuplicates
+from apps.finance.ingest.intake import AfterStories, Intake, nothing_after
+from apps.finance.ingest.planning import sightings
+from apps.finance.ingest.schedule import FeedChange, after_poll
+from apps.finance.records import Feed, StoryKind
+from apps.finance.scoring.protocol import StoryScorer
 from data_connectors.feed_fetching import (
     Failed,
     Fetched,
@@ -25,17 +36,8 @@ from data_connectors.feed_fetching import (
     FetchRequest,
     NotModified,
 )
-from sqlalchemy import Engine
-
-from apps.finance.feeds import FeedStore
-from apps.finance.ingest.counts import IngestCounts
-from apps.finance.ingest.grouping import NearDuplicates
-from apps.finance.ingest.intake import AfterStories, Intake
-from apps.finance.ingest.planning import sightings
-from apps.finance.ingest.schedule import FeedChange, after_poll
-from apps.finance.records import Feed, StoryKind
-from apps.finance.scoring.protocol import StoryScorer
-from data_connectors.feed_parsing import FeedEntry, NotAFeed, ParsedFeed, parse_feed
+from data_connectors.feed_parsing import FeedEntry, ParsedFeed, parse_feed
+from shared.errors import NotAFeed
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +78,7 @@ class Ingestion:
         scorer: StoryScorer,
         *,
         near: NearDuplicates | None = None,
-        after_stories: AfterStories = lambda connection, now: None,
+        after_stories: AfterStories = nothing_after,
         jitter: Callable[[], float] = random.random,
         fetchers: int = FETCHERS,
     ) -> None:
@@ -210,7 +212,7 @@ class Ingestion:
         """Feeds with what their servers answered, as they answer; a few are fetched ahead."""
         if not due:
             return
-        queue = deque(due)
+        queue = deque(spread_over_hosts(due))
         ahead: dict[Future[FetchOutcome], Feed] = {}
         pool = ThreadPoolExecutor(self._fetchers, thread_name_prefix="fetch")
         try:
@@ -233,6 +235,17 @@ class Ingestion:
         except Exception as error:
             log.exception("fetching %s failed", feed.url)
             return Failed(f"fetching failed: {type(error).__name__}: {error}", None)
+
+
+def spread_over_hosts(due: Sequence[Feed]) -> list[Feed]:
+    """The first feed of each host, then the second of each: calls to one host are spaced out."""
+    turns: Counter[str] = Counter()
+    order: list[tuple[int, int]] = []
+    for place, feed in enumerate(due):
+        host = urlsplit(feed.url).netloc
+        order.append((turns[host], place))
+        turns[host] += 1
+    return [due[place] for _, place in sorted(order)]
 
 
 def origin_of(feed: Feed) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from apps.finance.records import Feed
 from data_connectors.feed_fetching import (
     Busy,
     Failed,
@@ -18,8 +19,6 @@ from data_connectors.feed_fetching import (
     Gone,
     NotModified,
 )
-
-from apps.finance.records import Feed
 
 SHORTEST_INTERVAL = 60
 LONGEST_INTERVAL = 24 * 3600

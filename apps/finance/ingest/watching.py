@@ -163,8 +163,13 @@ def clock_jump(before: Moment, after: Moment) -> float:
 class Scheduler(Protocol):
     """What the guard of the clock asks of APScheduler."""
 
-    def get_jobs(self) -> list[Any]: ...
-    def wakeup(self) -> None: ...
+    def get_jobs(self) -> list[Any]:
+        """All jobs; each has ``modify(next_run_time=...)``."""
+        ...
+
+    def wakeup(self) -> None:
+        """Look at the jobs now."""
+        ...
 
 
 def wake_after_jump(scheduler: Scheduler, before: Moment, after: Moment) -> float:
@@ -181,6 +186,19 @@ def wake_after_jump(scheduler: Scheduler, before: Moment, after: Moment) -> floa
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
+
+
+def work_once(
+    watcher: Watcher, side_jobs: Sequence[SideJob] = (), *, clock: Callable[[], datetime] = utc_now
+) -> None:
+    """One round, side jobs included, then leave the lease; nothing where another watcher works."""
+    try:
+        if watcher.hold(clock()):
+            watcher.tick(clock())
+            for job in side_jobs:
+                job.run(clock())
+    finally:
+        watcher.stop()
 
 
 def watch(

@@ -1,0 +1,91 @@
+"""``triptych finance watch``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from apps.finance.commands.installation import database, json_option
+from shared.command_line import print_json, reports_errors, say
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from apps.finance.ingest.counts import IngestCounts
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="One round over what is due, then leave.")
+@json_option
+@reports_errors
+def watch(once: bool, as_json: bool) -> None:
+    """Poll the feeds as they fall due, score what they bring, send what alerts tell; until stopped.
+
+    Several watchers may run; one works, and when it dies another follows within a minute.
+    """
+    from apps.finance.ingest import watching
+    from apps.finance.ingest.assembly import open_ingestion, side_jobs
+    from shared.storage.leases import Lease
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for chatty in ("alembic", "apscheduler", "httpx2"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    settings, rounds = Settings(), _Rounds()
+    with (
+        database(settings) as engine,
+        open_ingestion(settings, engine, follow=True) as ingestion,
+    ):
+        lease = Lease(engine, watching.LEASE, _holder(), watching.LEASE_SECONDS)
+        watcher = watching.Watcher(engine, ingestion, lease, report=rounds.add)
+        with side_jobs(settings, engine) as others:
+            if once:
+                watching.work_once(watcher, others)
+            else:
+                watching.watch(watcher, side_jobs=others, on_start=_stop_on_signals)
+    if as_json:
+        print_json(rounds.numbers())
+    elif not rounds.total.polls:
+        say("no feed was due, or another watcher works")
+
+
+class _Rounds:
+    """Adds up what was done, and says so for each round that did something."""
+
+    def __init__(self) -> None:
+        from apps.finance.ingest.counts import IngestCounts
+
+        self.rounds = 0
+        self.total = IngestCounts()
+
+    def add(self, counts: IngestCounts) -> None:
+        self.rounds += 1
+        self.total += counts
+        if counts.polls:
+            say(
+                f"{counts.polls} feeds polled, {counts.errors} failed: {counts.distinct} new"
+                f" entries in {counts.stories} stories, {counts.revisions} reworded"
+            )
+
+    def numbers(self) -> dict[str, Any]:
+        return {"rounds": self.rounds, **asdict(self.total)}
+
+
+def _holder() -> str:
+    """This process and no other."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"[:120]
+
+
+def _stop_on_signals(stop: Callable[[], None]) -> None:
+    def on_signal(number: int, frame: Any) -> None:
+        say("stopping: the document in hand is finished first")
+        stop()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
