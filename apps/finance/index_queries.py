@@ -45,15 +45,18 @@ def sightings(
     connection: Connection,
     windows: Iterable[Window],
     *,
-    seen_until: datetime,
+    seen_until: datetime | None,
     subjects: Collection[str] | None = None,
 ) -> list[Sighting]:
     """Scored stories and mentions published in any of the windows and read by ``seen_until``.
 
+    ``seen_until`` None does not ask when they were read.
     ``subjects`` holds ``all``, ``company:<id>`` and ``sector:<name>``; None gives every row.
     """
     published = or_(*(_published_in(*window) for window in windows))
-    where = and_(stories.c.first_seen_at <= seen_until, published)
+    where = published
+    if seen_until is not None:
+        where = and_(stories.c.first_seen_at <= seen_until, published)
     found: list[Sighting] = []
     if subjects is None or ALL in subjects:
         found += [_sighting(row, None) for row in connection.execute(_story_rows().where(where))]
