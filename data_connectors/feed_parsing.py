@@ -23,6 +23,7 @@ LONGEST_NAME = 200
 
 LONGEST_GUID = 4_000
 
+_YEARS = range(1970, 2101)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WEB_LINK = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
 _PERIODS = {"hourly": 3_600, "daily": 86_400, "weekly": 604_800, "monthly": 2_592_000}
@@ -181,8 +182,8 @@ def _web_link(value: Any) -> str | None:
 
 
 def _time(value: Any) -> datetime | None:
-    """The moment of feedparser's nine numbers, which are UTC."""
-    if value is None:
+    """The moment of feedparser's nine numbers, which are UTC; None for years that make no sense."""
+    if value is None or value[0] not in _YEARS:
         return None
     try:
         return _EPOCH + timedelta(seconds=calendar.timegm(tuple(value)))

@@ -106,6 +106,8 @@ def _parsers() -> tuple[Any, Any]:
     from feedparser.api import LooseFeedParser, StrictFeedParser
 
     class Bounded:
+        # a guid is a name, not an address: it stays as it is when the feed moves
+        can_be_relative_uri = StrictFeedParser.can_be_relative_uri - {"id"}
         entries: list[dict[str, Any]]
         elements = 0
 
