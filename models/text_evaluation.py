@@ -140,11 +140,11 @@ def evaluate_predictor(
             ),
         },
         "examples": count,
-        "confusion": _confusion(truth[known], predicted[known], predictor.labels),
+        "confusion": confusion(truth[known], predicted[known], predictor.labels),
         "by": {
             name: groups
             for name in measured_by
-            if (groups := _by_detail(name, inside, truth, predicted))
+            if (groups := by_detail(name, inside, truth, predicted))
         },
     }
     if outside:
@@ -160,7 +160,7 @@ MOST_SHOWN = 12
 """Classes up to which the whole confusion matrix stands among the metrics."""
 
 
-def _confusion(
+def confusion(
     truth: NDArray[np.int64], predicted: NDArray[np.int64], labels: Sequence[str]
 ) -> dict[str, Any] | None:
     """Counts by true class (rows) and predicted class (columns); None with many classes."""
@@ -170,7 +170,7 @@ def _confusion(
     return {"labels": list(labels), "counts": counts.tolist()}
 
 
-def _by_detail(
+def by_detail(
     name: str,
     examples: Sequence[Example],
     truth: NDArray[np.int64],

@@ -67,10 +67,14 @@ def train_text_classifier(
     resume: bool = False,
     workspace: Path | None = None,
     measured_by: Sequence[str] = (),
+    shares: Shares | None = None,
+    measured: Mapping[str, Any] | None = None,
 ) -> TrainedVersion:
     """All seven steps, from a data set to a registered version.
 
     ``measured_by`` names details of the examples by whose values the test is broken down.
+    ``measured`` are metrics that stand in the card where ``shares`` leave no test split: those of
+    a cross-validation.
 
     ``assigned`` gives texts the split that an earlier version gave them. ``source`` is what
     reads the data again, kept in the card. Checkpoints are written below ``workspace`` (the
@@ -79,34 +83,30 @@ def train_text_classifier(
     started = time.monotonic()
     recipe = recipe if seed is None else recipe.model_copy(update={"seed": seed})
     hardware = choose_hardware(device, recipe.precision)
-    splits = prepare_data(dataset, assigned=assigned)
+    splits = prepare_data(dataset, assigned=assigned, shares=shares)
     report.say(_counted(splits))
-    base = choose_encoder(encoder, recipe)
-    choice = set_hyperparameters(recipe, splits)
-    epochs = recipe.epochs or epochs_for(len(in_scope(splits.train)))
-    recipe = recipe.model_copy(update={"method": choice.method, "epochs": epochs})
-    report.say(f"method {choice.method}: {choice.reason}")
     prepared = time.monotonic()
-    torch.manual_seed(recipe.seed)
-    classifier = adapt_to_task(
-        base, splits, recipe, hardware, report, descriptions=dataset.descriptions
-    )
-    folder = (workspace or registry.root) / "checkpoints" / app
-    outcome = train_model(
-        classifier, splits, recipe, hardware, report, checkpoints=folder, resume=resume
+    fitted = fit_text_classifier(
+        splits,
+        recipe=recipe,
+        encoder=encoder,
+        hardware=hardware,
+        report=report,
+        descriptions=dataset.descriptions,
+        checkpoints=(workspace or registry.root) / "checkpoints" / app,
+        resume=resume,
     )
     trained = time.monotonic()
-    predictor, chosen = calibrate(classifier, splits, recipe, report)
-    evaluation = evaluate_model(predictor, splits, report, measured_by)
+    evaluation = evaluate_model(fitted.predictor, splits, report, measured_by)
     card = card_of(
         app=app,
         dataset=dataset,
         splits=splits,
-        recipe=recipe,
-        reason=choice.reason,
-        predictor=predictor,
-        threshold=chosen,
-        metrics=None if evaluation is None else evaluation.metrics,
+        recipe=fitted.recipe,
+        reason=fitted.reason,
+        predictor=fitted.predictor,
+        threshold=fitted.threshold,
+        metrics=measured if evaluation is None else evaluation.metrics,
         seconds={
             "prepare": prepared - started,
             "train": trained - prepared,
@@ -114,10 +114,47 @@ def train_text_classifier(
         },
         hardware=hardware,
         source=source,
-        outcome=outcome,
+        outcome=fitted.outcome,
     )
-    version = deploy(registry, app, predictor, chosen, splits, card, evaluation, now, report)
+    version = deploy(registry, app, fitted, splits, card, evaluation, now, report)
     return TrainedVersion(version, summary_of(version))
+
+
+@dataclass(frozen=True, slots=True)
+class FittedClassifier:
+    """A classifier trained and calibrated, and how: the recipe with what ``auto`` stood for."""
+
+    predictor: TextPredictor
+    threshold: SelectiveThreshold
+    recipe: Recipe
+    reason: str
+    outcome: TrainingOutcome | None
+
+
+def fit_text_classifier(
+    splits: Splits,
+    *,
+    recipe: Recipe,
+    encoder: str | None,
+    hardware: Hardware,
+    report: ProgressReporter,
+    descriptions: Mapping[str, str],
+    checkpoints: Path | None = None,
+    resume: bool = False,
+) -> FittedClassifier:
+    """Steps 2 to 5 on splits that stand, calibration included; the test split is not looked at."""
+    base = choose_encoder(encoder, recipe)
+    choice = set_hyperparameters(recipe, splits)
+    epochs = recipe.epochs or epochs_for(len(in_scope(splits.train)))
+    recipe = recipe.model_copy(update={"method": choice.method, "epochs": epochs})
+    report.say(f"method {choice.method}: {choice.reason}")
+    torch.manual_seed(recipe.seed)
+    classifier = adapt_to_task(base, splits, recipe, hardware, report, descriptions=descriptions)
+    outcome = train_model(
+        classifier, splits, recipe, hardware, report, checkpoints=checkpoints, resume=resume
+    )
+    predictor, chosen = calibrate(classifier, splits, recipe, report)
+    return FittedClassifier(predictor, chosen, recipe, choice.reason, outcome)
 
 
 def prepare_data(
@@ -283,8 +320,7 @@ def evaluate_model(
 def deploy(
     registry: ModelRegistry,
     app: str,
-    predictor: TextPredictor,
-    chosen: SelectiveThreshold,
+    fitted: FittedClassifier,
     splits: Splits,
     card: Mapping[str, Any],
     evaluation: Evaluation | None,
@@ -295,13 +331,14 @@ def deploy(
     events = list(getattr(report, "events", []))
 
     def write(folder: Path) -> None:
-        write_version(folder, predictor, splits, events)
+        write_version(folder, fitted.predictor, splits, events)
 
     def describe(folder: Path, finished: Mapping[str, Any]) -> None:
         if evaluation is not None:
             curves = learning_curves(events)
             title = f"{app} {finished['version']}"
-            data = evaluation.report_data(title, finished, predictor.labels, curves, chosen)
+            labels = fitted.predictor.labels
+            data = evaluation.report_data(title, finished, labels, curves, fitted.threshold)
             write_report(folder / "report.html", data)
 
     return registry.add(app, card=card, write=write, now=now, describe=describe)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from models.cross_validation import cross_validate
 from models.promotion import gate_and_promote
 from models.registry import ModelRegistry
 from models.text_training import TrainedVersion, train_text_classifier
 from shared.errors import PromotionRefused
 from shared.finetuning.progress import ConsoleProgress
 from shared.finetuning.recipe import Recipe
+from shared.finetuning.splits import Shares
 from shared.records import Dataset
 from shared.settings import Settings
 
@@ -31,8 +34,12 @@ def train_and_gate(
     promote: bool = False,
     announce: str | None = None,
     measured_by: Sequence[str] = (),
+    folds: int | None = None,
 ) -> TrainedVersion:
     """Train with progress on standard error, and promote the first version or when asked.
+
+    With ``folds`` the numbers are those of a cross-validation, and the version is then trained on
+    all examples but validation and gate.
 
     The log goes to ``runs/<app>-training.jsonl`` below the home. The summary's ``promotion``
     says whether the version is in use now, and why; a refusal by the gate is no error.
@@ -43,6 +50,19 @@ def train_and_gate(
     with ConsoleProgress(log_path) as report:
         if announce:
             report.say(announce)
+        measured = None
+        if folds is not None:
+            measured = cross_validate(
+                dataset,
+                folds=folds,
+                recipe=recipe,
+                encoder=encoder or settings.encoder,
+                device=device or settings.device,
+                report=report,
+                measured_by=measured_by,
+            )
+            free = tuple(replace(example, split=None) for example in dataset.examples)
+            dataset = replace(dataset, examples=free)
         trained = train_text_classifier(
             dataset,
             app=app,
@@ -55,6 +75,8 @@ def train_and_gate(
             device=device or settings.device,
             resume=resume,
             measured_by=measured_by,
+            shares=None if folds is None else Shares(test=0.0),
+            measured=measured,
         )
     outcome: dict[str, Any] = {"promoted": False, "reason": "not asked for"}
     if promote or registry.in_use(app) is None:

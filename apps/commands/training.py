@@ -9,7 +9,10 @@ from shared.command_line import LazyGroup
 
 @click.group(
     cls=LazyGroup,
-    lazy={"support": ("apps.support.commands.training:train", "An intent classifier.")},
+    lazy={
+        "support": ("apps.support.commands.training:train", "An intent classifier."),
+        "finance": ("apps.finance.commands.training:train", "A sentiment model for news."),
+    },
 )
 def train() -> None:
     """Fine-tune a model for an app, evaluate it, and register the version."""
@@ -17,7 +20,10 @@ def train() -> None:
 
 @click.group(
     cls=LazyGroup,
-    lazy={"support": ("apps.support.commands.training:evaluate", "The intent classifier.")},
+    lazy={
+        "support": ("apps.support.commands.training:evaluate", "The intent classifier."),
+        "finance": ("apps.finance.commands.training:evaluate", "The sentiment model."),
+    },
 )
 def evaluate() -> None:
     """Measure a model version on a data set."""

@@ -30,7 +30,13 @@ def mark(text: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def mark_name(text: str, name: str) -> str | None:
-    """The text with every whole-word occurrence of the name marked; None when there is none."""
+    """The text with every occurrence of the name marked; None when there is none.
+
+    Whole words where the name stands as one; else the first place where its letters stand, as in
+    a headline that lost the apostrophe of a possessive.
+    """
     pattern = rf"(?<!\w){re.escape(name)}(?!\w)"
     spans = [found.span() for found in re.finditer(pattern, text, re.IGNORECASE)]
+    if not spans and (found := re.search(re.escape(name), text, re.IGNORECASE)):
+        spans = [found.span()]
     return mark(text, spans) if spans else None

@@ -1,0 +1,136 @@
+"""``triptych train finance`` and ``triptych evaluate finance``."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from apps.finance.training_data import APP, MEASURED_BY, SAMPLE_SOURCE, load_source
+from data_connectors.data_source import DataSource, count_rejects
+from shared.command_line import print_json, reports_errors, say
+from shared.records import Dataset
+from shared.settings import Settings
+from shared.training_options import (
+    evaluation_options,
+    named_data,
+    parse_fields,
+    training_options,
+)
+
+
+@click.command()
+@training_options(SAMPLE_SOURCE)
+@click.option(
+    "--folds",
+    type=click.IntRange(2, 50),
+    help="Measure by cross-validation with so many folds, then train on all.",
+)
+@reports_errors
+def train(
+    data: str | None,
+    train_data: str | None,
+    test_data: str | None,
+    text_column: str | None,
+    label_column: str | None,
+    query: str | None,
+    method: str,
+    encoder: str | None,
+    seed: int,
+    device: str | None,
+    fields: tuple[str, ...],
+    resume: bool,
+    promote: bool,
+    folds: int | None,
+    as_json: bool,
+) -> None:
+    """Fine-tune a sentiment model on headlines labelled negative, neutral or positive.
+
+    A column `entity` names the company that a label is about; rows without it are about the whole
+    headline. The first version of a machine is put in use at once; a later one with --promote, or
+    by `triptych models promote`.
+    """
+    settings = Settings()
+    name, test = named_data(data, train_data, test_data, SAMPLE_SOURCE)
+    source = DataSource(name, text_column, label_column, query, test)
+    dataset = _read(source, settings)
+
+    from models.training_run import train_and_gate
+    from shared.finetuning.recipe import make_recipe
+
+    trained = train_and_gate(
+        dataset,
+        app=APP,
+        recipe=make_recipe(method=method, seed=seed, **parse_fields(fields)),
+        settings=settings,
+        source=source.for_card(),
+        author=getpass.getuser(),
+        now=datetime.now(UTC),
+        encoder=encoder,
+        device=device,
+        resume=resume,
+        promote=promote,
+        measured_by=MEASURED_BY,
+        folds=folds,
+    )
+    _print({**trained.summary, "example_of_each_class": one_of_each(dataset)}, as_json)
+
+
+@click.command()
+@evaluation_options()
+@reports_errors
+def evaluate(
+    data: str,
+    version: str | None,
+    split: str,
+    text_column: str | None,
+    label_column: str | None,
+    query: str | None,
+    as_json: bool,
+) -> None:
+    """Measure a version on a split of a data set, as a whole and by agreement and conflict.
+
+    Splits are those that the version itself was trained with: a text that it was trained on
+    never counts as a test text.
+    """
+    settings = Settings()
+    dataset = _read(DataSource(data, text_column, label_column, query), settings)
+
+    from models.registry import ModelRegistry
+    from models.version_evaluation import evaluate_version
+    from shared.finetuning.progress import ConsoleProgress
+
+    with ConsoleProgress() as report:
+        evaluated = evaluate_version(
+            ModelRegistry(settings.models), APP, dataset, version=version, split=split,
+            report=report, measured_by=MEASURED_BY,
+        )  # fmt: skip
+    _print({**evaluated.summary, "example_of_each_class": one_of_each(dataset)}, as_json)
+
+
+def one_of_each(dataset: Dataset) -> dict[str, str]:
+    """The shortest example of each class, so that a label that was read wrongly is seen."""
+    examples = sorted(dataset.examples, key=lambda example: (len(example.text), example.text))
+    return {
+        label: next(example.text for example in examples if example.label == label)
+        for label in dataset.labels
+    }
+
+
+def _read(source: DataSource, settings: Settings) -> Dataset:
+    dataset = load_source(source, settings)
+    rejected = count_rejects(dataset, settings)
+    if rejected:
+        say(rejected)
+    return dataset
+
+
+def _print(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(summary)
+        return
+    from shared.evaluation.summary_table import print_summary
+
+    print_summary(summary)
