@@ -21,18 +21,21 @@ _FILLING = (
     r"|and|free|all|for|with|from|videos?"
 )
 _INVITATION = re.compile(
-    rf"(?:(?:^|[.!?|:•·\n])\s*|\band\s+)(?:{_VERBS})\s+(?:(?:{_FILLING})\s+){{0,7}}?"
-    rf"(?:to|on|via|with|at|from|using|through)\s+{_LIST}",
+    rf"(?:(?:^|[.!?|:•·\n])\s{{0,9}}|\band\s+)(?P<part>(?:{_VERBS})\s+(?:(?:{_FILLING})\s+){{0,7}}?"
+    rf"(?:to|on|via|with|at|from|using|through)\s+{_LIST})",
     re.IGNORECASE,
 )
-_BAR = re.compile(rf"{_PLATFORM}(?:[ \t]*\|[ \t]*{_PLATFORM}|[ \t]+{_PLATFORM}){{2,}}", re.I)
+_BAR = re.compile(
+    rf"(?P<part>{_PLATFORM}(?:[ \t]*\|[ \t]*{_PLATFORM}|[ \t]+{_PLATFORM}){{2,}})", re.IGNORECASE
+)
 _PLACE = re.compile(
-    r"\b(?:available|posted|shared|streaming|live) (?:now )?(?:on|via|in|from) (?:the )?"
-    r"(?:google play(?: store)?|app store|apple podcasts|spotify|youtube)\b",
+    r"\b(?P<part>(?:available|posted|shared|streaming|live) (?:now )?(?:on|via|in|from) (?:the )?"
+    r"(?:google play(?: store)?|app store|apple podcasts|spotify|youtube)\b)",
     re.IGNORECASE,
 )
 _SIGNS = re.compile(
-    "facebook|twitter|linkedin|whatsapp|google|apple|spotify|pinterest|reddit|meta|snapchat|amazon",
+    "facebook|twitter|linkedin|whatsapp|google|apple|spotify|pinterest|reddit|meta|snapchat|amazon"
+    "|youtube|instagram|telegram|tiktok",
     re.IGNORECASE,
 )
 
@@ -42,5 +45,7 @@ def boilerplate(text: str) -> list[tuple[int, int]]:
     if not _SIGNS.search(text):
         return []
     return [
-        found.span() for pattern in (_INVITATION, _BAR, _PLACE) for found in pattern.finditer(text)
+        found.span("part")
+        for pattern in (_INVITATION, _BAR, _PLACE)
+        for found in pattern.finditer(text)
     ]

@@ -80,7 +80,8 @@ def watch(
     with engine.begin() as connection:
         known = {company.id: company for company in _read(connection)}
         company = _with_names(known.get(found[0].id, found[0]), aliases)
-        _refuse_taken(aliases, company.id, (*gazetteer(), *known.values()))
+        others = (one for one in (*gazetteer(), *known.values()) if one.id != company.id)
+        _refuse_taken(aliases, others)
         _store(connection, company, added_by, now, new=company.id not in known)
     return company
 
@@ -94,8 +95,8 @@ def follow(engine: Engine, company: Company, *, added_by: str, now: datetime) ->
     """
     with engine.begin() as connection:
         known = {one.id: one for one in _read(connection)}
-        _refuse_taken((company.id, *company.names), company.id, gazetteer())
-        _refuse_taken((company.id, *company.names), company.id, known.values())
+        others = (*gazetteer(), *(one for one in known.values() if one.id != company.id))
+        _refuse_taken((company.id, *company.names), others)
         _store(connection, company, added_by, now, new=company.id not in known)
     return company
 
@@ -166,11 +167,9 @@ def _as_company(row: Mapping[str, Any], shipped: Mapping[str, Company]) -> Compa
     )
 
 
-def _refuse_taken(names: Iterable[str], id: str, companies: Iterable[Company]) -> None:
-    """Raises Conflict where one of the names is the name of a company with another id."""
-    others = {
-        name_key(name): one for one in companies if one.id != id for name in (one.id, *one.names)
-    }
+def _refuse_taken(names: Iterable[str], companies: Iterable[Company]) -> None:
+    """Raises Conflict where one of the names is the id or a name of one of the companies."""
+    others = {name_key(name): one for one in companies for name in (one.id, *one.names)}
     for name in names:
         if taken := others.get(name_key(name)):
             raise Conflict(

@@ -12,6 +12,9 @@ _AROUND = 60
 """Characters looked at on either side of a name."""
 
 _MODALS = frozenset("to will may could should must can would".split())
+_LONGEST_JOINT = 10
+"""Characters between two names of one list."""
+
 _AFTER_POSSESSIVE = 3
 """Words after a possessive among which one has to be of business."""
 
@@ -95,6 +98,8 @@ class Context:
 
     def joined(self, left: int, right: int) -> bool:
         """Whether two names stand in one list: "Target, Gap", "Delta and United Airlines"."""
+        if not 0 < right - left <= _LONGEST_JOINT:
+            return False
         between = self._text[left:right]
         return re.fullmatch(r",? (?:and|&) |, |/|, as (?:did|does) | or ", between) is not None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from apps.finance.entities.boilerplate import boilerplate
@@ -49,19 +50,26 @@ class CompanyLinker:
         spans = self._spans(whole, title_end)
         if not spans:
             return []
-        mentions = sum(len(places) for _, places in spans.values())
+        alone = len(spans) == 1
+        voices = {
+            id
+            for id, (_, places) in spans.items()
+            if speaks_of_others(id, whole.text, places, alone=alone)
+        }
+        subjects = sum(len(places) for id, (_, places) in spans.items() if id not in voices)
         linked = []
-        for company, places in spans.values():
+        for id, (company, places) in spans.items():
             number = relevance(
-                places, title_end=max(1, title_end), length=len(whole.text), mentions=mentions
+                places,
+                title_end=max(1, title_end),
+                length=len(whole.text),
+                mentions=subjects + (len(places) if id in voices else 0),
             )
-            if speaks_of_others(company.id, whole.text, places, alone=len(spans) == 1):
-                number *= QUOTED
             linked.append(
                 LinkedCompany(
                     company=company,
                     spans=tuple(whole.original(start, end) for start, end in places),
-                    relevance=round(number, 4),
+                    relevance=round(number * (QUOTED if id in voices else 1), 4),
                     in_title=places[0][0] < title_end,
                 )
             )
@@ -111,20 +119,32 @@ def _decided(
             doubtful.append(found)
     while doubtful:
         companies = {found.company.id for found in sure}
-        won = [
+        sure.sort(key=_start)
+        won = {
             found
             for found in doubtful
-            if found.company.id in companies
-            or any(
-                context.joined(found.end, other.start) or context.joined(other.end, found.start)
-                for other in sure
-            )
-        ]
+            if found.company.id in companies or _listed_with_a_neighbour(found, sure, context)
+        }
         if not won:
             break
         sure += won
         doubtful = [found for found in doubtful if found not in won]
     return sure
+
+
+def _listed_with_a_neighbour(
+    found: NameFound, sure: Sequence[NameFound | TickerFound], context: Context
+) -> bool:
+    """Whether the sure find before this one, or the one after it, stands with it in a list."""
+    place = bisect(sure, found.start, key=_start)
+    before, after = sure[place - 1 : place], sure[place : place + 1]
+    return any(context.joined(other.end, found.start) for other in before) or any(
+        context.joined(found.end, other.start) for other in after
+    )
+
+
+def _start(found: NameFound | TickerFound) -> int:
+    return found.start
 
 
 def _within(found: NameFound, hidden: list[tuple[int, int]]) -> bool:

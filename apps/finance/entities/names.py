@@ -129,8 +129,11 @@ def _add(
 
 
 def _same_initials(written: str, name: str) -> bool:
-    """Whether only letters within words are of another case: Spicejet, YES Bank."""
-    return [word[0] for word in written.split()] == [word[0] for word in name.split()]
+    """Whether only letters within words are of another case: Spicejet, YES Bank, EasyJet."""
+    words, known = written.split(), name.split()
+    return len(words) == len(known) and all(
+        word[0] in (one[0], one[0].upper()) for word, one in zip(words, known, strict=True)
+    )
 
 
 def _ends_word(text: str, end: int) -> bool:

@@ -205,8 +205,8 @@ BROKER_TALK = frozenset(
 
 RATING = frozenset(
     "upgrades downgrades upgraded downgraded reiterates initiates neutral overweight underweight "
-    "bullish bearish sceptical upgrade downgrade".split()
+    "bullish bearish sceptical upgrade downgrade sees forecasts predicts report".split()
 )
-"""What only the voice of a broker or an agency does, whether the other company is known or not."""
+"""What follows a broker or an agency that speaks, whether it names a known company or none."""
 
 BROKER_PEOPLE = frozenset("analyst analysts strategist strategists economist economists".split())
