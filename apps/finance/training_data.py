@@ -50,7 +50,7 @@ def as_questions(dataset: Dataset) -> Dataset:
     toward: dict[str, set[str]] = defaultdict(set)
     for example in dataset.examples:
         if example.details.get("entity"):
-            toward[example.group_key].add(example.label.casefold())
+            toward[example.group_key].add(_sentiment(example) or "")
     examples: list[Example] = []
     rejects = list(dataset.rejects)
     for number, example in enumerate(dataset.examples, start=1):
@@ -70,7 +70,7 @@ def as_questions(dataset: Dataset) -> Dataset:
 
 def _question(example: Example, *, in_conflict: bool) -> Example | str:
     """The example as a question, or the reason why it is none."""
-    label = SPELLINGS.get(example.label.strip().casefold())
+    label = _sentiment(example)
     if label is None:
         return (
             f"the label {example.label[:40]!r} names no sentiment: write one of "
@@ -88,3 +88,7 @@ def _question(example: Example, *, in_conflict: bool) -> Example | str:
         details["conflict"] = "yes" if in_conflict else "no"
     group = example.group or example.text
     return replace(example, text=text, label=label, details=MappingProxyType(details), group=group)
+
+
+def _sentiment(example: Example) -> str | None:
+    return SPELLINGS.get(example.label.strip().casefold())

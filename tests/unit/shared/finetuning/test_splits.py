@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import EmptyData, SingleClass
-from shared.finetuning.splits import Shares, assignments, split_examples
+from shared.finetuning.splits import Shares, assignments, fold_examples, split_examples
 from shared.records import OUT_OF_SCOPE, SPLIT_NAMES, Dataset, Example
 
 pytestmark = pytest.mark.unit
@@ -178,3 +178,15 @@ def test_the_order_of_the_file_plays_no_part_for_groups() -> None:
     examples = asked_about(50)
     turned = split_examples(data(*reversed(examples)))
     assert assignments(split_examples(data(*examples))) == assignments(turned)
+
+
+def test_folds_hold_every_example_once_and_each_class_evenly() -> None:
+    folds = fold_examples([*many("a", 50), *many("b", 25)], 5)
+    assert [Counter(e.label for e in fold) for fold in folds] == [{"a": 10, "b": 5}] * 5
+    assert len({e.key for fold in folds for e in fold}) == 75
+
+
+def test_folds_tear_no_group_apart() -> None:
+    folds = fold_examples(asked_about(30), 3)
+    assert [len({e.group for e in fold}) for fold in folds] == [10, 10, 10]
+    assert all(len(fold) == 20 for fold in folds)
