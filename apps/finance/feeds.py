@@ -56,7 +56,7 @@ class FeedStore:
                 interval=interval,
             )
         row = {
-            "id": hashlib.blake2b(url.encode(), digest_size=16).hexdigest(), "url": url, "name": (name or _host(url)).strip()[:200],
+            "id": feed_id(url), "url": url, "name": (name or _host(url)).strip()[:200],
             "state": "active", "interval_seconds": interval, "failures": 0,
             "added_by": by[:120], "created_at": now,
         }  # fmt: skip
@@ -65,7 +65,7 @@ class FeedStore:
                 connection.execute(insert(feeds).values(row))
         except IntegrityError:
             raise Conflict(f"{url} is a feed already", url=url) from None
-        return self.get(str(row["id"]))
+        return self.get(feed_id(url))
 
     def list(self) -> FeedList:
         """All feeds by name."""
@@ -137,6 +137,11 @@ class FeedStore:
         with self._engine.begin() as connection:
             connection.execute(update(feeds).where(feeds.c.id == feed.id).values(values))
         return self.get(feed.id)
+
+
+def feed_id(url: str) -> str:
+    """The id of the feed that is added at an address: 32 hexadecimal digits."""
+    return hashlib.blake2b(url.encode(errors="replace"), digest_size=16).hexdigest()
 
 
 def _feed(row: Row[Any]) -> Feed:

@@ -63,3 +63,11 @@ def engine(database_url: str) -> Iterator[Engine]:
     opened = open_database(database_url)
     yield opened
     opened.dispose()
+
+
+@pytest.fixture
+def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
+    """As ``engine``, on SQLite alone: for laws that rest on no database."""
+    opened = open_database(f"sqlite:///{tmp_path / 'only' / 'triptych.sqlite3'}")
+    yield opened
+    opened.dispose()

@@ -147,7 +147,7 @@ class NearDuplicates:
                 ids[known + row] = ids[match]
                 continue
             nearest = int(np.argmax(reach)) if len(reach) else -1
-            highest = float(reach[nearest]) if len(reach) else -1.0
+            highest = float(reach[nearest]) if len(reach) else _APART
             seen = highest > _APART
             novelty = min(1.0, max(0.0, 1.0 - highest)) if seen else 1.0
             placed.append(Placement(newcomer.id, novelty, ids[nearest] if seen else None))

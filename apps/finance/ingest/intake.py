@@ -89,7 +89,7 @@ class Intake:
     ) -> None:
         self._engine = engine
         self._scorer = scorer
-        self._near = near or NearDuplicates()
+        self._near = NearDuplicates() if near is None else near
         self._after_stories = after_stories
         self._new_id = new_id
         self._feeds = FeedStore(engine)
