@@ -33,12 +33,19 @@ def support_desk(settings: Settings, engine: Engine, registry: ModelRegistry) ->
     return served_support(settings, engine, registry)
 
 
+def finance_monitor(settings: Settings, engine: Engine, registry: ModelRegistry) -> ServedApp:
+    """The finance monitor, imported when an application is made."""
+    from apps.finance.bootstrap import served_finance
+
+    return served_finance(settings, engine, registry)
+
+
 def create_app(
     settings: Settings,
     *,
     require_keys: bool,
     loopback_only: bool = False,
-    served: tuple[MakeServed, ...] = (support_desk,),
+    served: tuple[MakeServed, ...] = (support_desk, finance_monitor),
     promote: Promote = gated_promotion,
     clock: Callable[[], datetime] = utc_now,
 ) -> FastAPI:

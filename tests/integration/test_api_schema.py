@@ -6,7 +6,6 @@ what would load a model (attributions, a new intent, the data doctor) is stood i
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,10 +14,6 @@ from typing import Any
 
 import httpx2
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, given, settings
-from schemathesis import GenerationMode
-from schemathesis.checks import positive_data_acceptance
 from sqlalchemy import Engine
 
 from apps.api import create_app
@@ -37,6 +32,7 @@ from shared.serving.batching import MicroBatcher
 from shared.serving.keys import create_key
 from shared.settings import Settings
 from shared.storage.engine import open_database
+from tests.fakes.api_conformance import check_conformance
 from tests.fakes.assembled_api import NOW, eventually
 from tests.fakes.loopback import served
 from tests.fakes.support_desk import ClockFake, shop_desk
@@ -137,34 +133,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def test_every_operation_answers_as_documented(running: Running, subtests: pytest.Subtests) -> None:
-    schema = schemathesis.openapi.from_dict(running.document)
-    operations = [result.ok() for result in schema.get_all_operations()]
-    assert len(operations) >= 20
-    for operation, mode in itertools.product(operations, GenerationMode):
-
-        @settings(
-            max_examples=EXAMPLES,
-            deadline=None,
-            database=None,
-            derandomize=True,
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(case=operation.as_strategy(generation_mode=mode))
-        def conforms(case: schemathesis.Case) -> None:
-            case.call_and_validate(
-                base_url=running.url,
-                headers=running.headers,
-                # A text of blanks fits the document and is refused: JSON Schema cannot say so.
-                excluded_checks=[positive_data_acceptance],
-            )
-
-        # Nothing can be wrong with a request that carries nothing.
-        if mode.is_negative and not _takes_anything(operation):
-            continue
-        with subtests.test(operation=operation.label, mode=mode.value):
-            conforms()
-
-
-def _takes_anything(operation: Any) -> bool:
-    described = operation.definition.raw
-    return bool(described.get("parameters") or described.get("requestBody"))
+    checked = check_conformance(
+        running.url, running.document, running.headers, subtests, examples=EXAMPLES
+    )
+    assert checked >= 20

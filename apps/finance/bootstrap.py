@@ -1,0 +1,105 @@
+"""Where the finance monitor is wired together for the API. Models load when it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+from sqlalchemy import Engine
+
+from apps.finance.overview import OverviewService
+from apps.finance.router import finance_router
+from apps.finance.scoring.in_use import RULES_FILE, ScorerInUse, scorer_in_use
+from apps.finance.scoring.prior_rules import load_rules
+from apps.finance.scoring.rule_decisions import PriorRules
+from apps.finance.service import FinanceService
+from apps.finance.training_data import APP
+from apps.finance.upkeep import UpkeepService
+from models.registry import ModelRegistry
+from shared.privacy import mask_personal_data
+from shared.settings import Settings
+from shared.web.connections import Resolve, system_addresses
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The present time."""
+    return datetime.now(UTC)
+
+
+class ServedFinance:
+    """The finance monitor as the API serves it.
+
+    It is ready without a version too: stories are read, kept and shown, and scored once a version
+    is in use; only what needs the model answers 503 until then.
+    """
+
+    name = APP
+
+    def __init__(self, router: APIRouter, scorer: ScorerInUse) -> None:
+        self.router = router
+        self._scorer = scorer
+        self._started = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether the version in use is loaded, or there is none."""
+        return self._scorer.ready or (self._started and self._scorer.last_error is None)
+
+    @property
+    def version(self) -> str | None:
+        """The version that scores."""
+        return self._scorer.version
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why the version in use cannot be loaded, where that is so."""
+        error = self._scorer.last_error
+        return None if error is None else f"the version in use cannot be loaded: {error}"
+
+    def start(self) -> None:
+        """Load and warm up the version in use, and follow the registry from here on."""
+        self._scorer.start()
+        self._started = True
+
+    def stop(self) -> None:
+        """Stop following."""
+        self._scorer.stop()
+        self._started = False
+
+    def refresh(self) -> bool:
+        """Score with the version that the registry names now."""
+        return self._scorer.refresh()
+
+
+def served_finance(
+    settings: Settings,
+    engine: Engine,
+    registry: ModelRegistry,
+    *,
+    clock: Clock = utc_now,
+    scorer: ScorerInUse | None = None,
+    rules: PriorRules | None = None,
+    resolve: Resolve = system_addresses,
+) -> ServedFinance:
+    """The monitor over a database and a registry. Raises SettingsError for bad allowed addresses.
+
+    ``scorer`` and its ``rules`` stand in for those of the installation, ``resolve`` for the
+    system's name service.
+    """
+    used = scorer or scorer_in_use(settings, registry, engine)
+    own_rules = settings.home / RULES_FILE
+    service = FinanceService(
+        engine=engine,
+        scorer=used,
+        rules=rules or load_rules(own_rules if own_rules.is_file() else None),
+        mask=mask_personal_data,
+        clock=clock,
+    )
+    overview = OverviewService(engine=engine, scorer=used, clock=clock)
+    upkeep = UpkeepService(
+        engine=engine, policy=settings.address_policy(), clock=clock, resolve=resolve
+    )
+    return ServedFinance(finance_router(service, overview, upkeep), used)
