@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,3 +70,29 @@ def machine() -> dict[str, Any]:
         "torch": torch.__version__,
         "load_before": os.getloadavg()[0],
     }
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and, of several, the sample standard deviation."""
+    if len(values) == 1:
+        return f"{values[0]:.4g}"
+    return f"{statistics.mean(values):.4g} ± {statistics.stdev(values):.2g}"
+
+
+def markdown(title: str, result: dict[str, Any], rows: Sequence[tuple[str, str, str]]) -> str:
+    """The table of a benchmark: (what, measured, reach), and what it was measured on."""
+    kind = result["machine"]
+    lines = [
+        f"# {title}",
+        "",
+        f"`{result['command']}` at revision {result['revision']} on {result['at']};"
+        f" {kind['processor']}, {kind['cores']} cores,"
+        f" torch {kind['torch']}; seeds {', '.join(map(str, result['seeds']))}"
+        " (mean ± standard deviation).",
+        "",
+        "| what | measured | reach |",
+        "|---|---|---|",
+        *(f"| {what} | {measured} | {reach} |" for what, measured, reach in rows),
+        "",
+    ]
+    return "\n".join(lines)

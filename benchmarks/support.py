@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import RESULTS, Measured, machine, measure, triptych
+from benchmarks.measure import RESULTS, Measured, machine, markdown, measure, spread, triptych
 from models.version_content import code_revision
 
 SETS = ("banking77", "clinc150", "banking77-oos")
@@ -31,13 +31,6 @@ def train(data: str, seed: int, method: str = "full") -> Measured:
     with tempfile.TemporaryDirectory() as home:
         words = ("train", "support", "--data", data, "--seed", str(seed), "--method", method)
         return measure(triptych(*words), {"TRIPTYCH_HOME": home})
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean and, of several, the sample standard deviation."""
-    if len(values) == 1:
-        return f"{values[0]:.4g}"
-    return f"{statistics.mean(values):.4g} ± {statistics.stdev(values):.2g}"
 
 
 def collect(seeds: Sequence[int], peers: bool, setfit_steps: int) -> dict[str, Any]:
@@ -150,22 +143,8 @@ def table(result: dict[str, Any]) -> list[tuple[str, str, str]]:
     return rows
 
 
-def markdown(result: dict[str, Any]) -> str:
-    kind = result["machine"]
-    lines = [
-        "# Support desk, measured",
-        "",
-        f"`{result['command']}` at revision {result['revision']} on {result['at']};"
-        f" {kind['processor']}, {kind['cores']} cores,"
-        f" torch {kind['torch']}; seeds {', '.join(map(str, result['seeds']))}"
-        " (mean ± standard deviation).",
-        "",
-        "| what | measured | reach |",
-        "|---|---|---|",
-        *(f"| {what} | {measured} | {reach} |" for what, measured, reach in table(result)),
-        "",
-    ]
-    return "\n".join(lines)
+def shown(result: dict[str, Any]) -> str:
+    return markdown("Support desk, measured", result, table(result))
 
 
 def main() -> None:
@@ -178,14 +157,14 @@ def main() -> None:
     )
     chosen = parser.parse_args()
     if chosen.show:
-        print(markdown(json.loads(chosen.show.read_text())))
+        print(shown(json.loads(chosen.show.read_text())))
         return
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     RESULTS.mkdir(exist_ok=True)
     result = collect(chosen.seeds, not chosen.skip_peers, chosen.setfit_steps)
     (RESULTS / "support.partial.json").unlink()
     (RESULTS / "support.json").write_text(json.dumps(result, indent=1) + "\n")
-    text = markdown(result)
+    text = shown(result)
     (RESULTS / "support.md").write_text(text)
     print(text)
 

@@ -77,6 +77,19 @@ def sentfin(locate: Locate) -> Iterator[Example | Reject]:
                     yield Example(headline, label, split, MappingProxyType(details), headline)
 
 
+def sentfin_headlines(locate: Locate) -> Iterator[Example | Reject]:
+    """One example a headline whose entities all have one sentiment, splits as in ``sentfin``."""
+    by_headline: dict[str, list[Example]] = {}
+    for outcome in sentfin(locate):
+        if isinstance(outcome, Reject):
+            yield outcome
+        elif outcome.group is not None:
+            by_headline.setdefault(outcome.group, []).append(outcome)
+    for headline, asked in by_headline.items():
+        if len({example.label for example in asked}) == 1:
+            yield Example(headline, asked[0].label, asked[0].split)
+
+
 def _share_of(text: str) -> float:
     """A stable number in [0, 1) for a text, the same for texts that fold alike."""
     digest = hashlib.blake2b(f"sentfin\x00{fingerprint(text)}".encode(), digest_size=4).digest()

@@ -14,7 +14,7 @@ from data_connectors.collecting import collect
 from data_connectors.columns import Columns
 from data_connectors.downloads import Progress, RemoteFile, check, download, no_progress
 from data_connectors.files import iterate_file
-from data_connectors.finance_datasets import phrasebank, sentfin
+from data_connectors.finance_datasets import phrasebank, sentfin, sentfin_headlines
 from data_connectors.published_files import (
     BANKING77_TEST,
     BANKING77_TRAIN,
@@ -243,6 +243,14 @@ PUBLIC_DATASETS: Mapping[str, PublicDataset] = MappingProxyType(
                 "Sinha et al. 2022, doi:10.1002/asi.24634",
                 (SENTFIN,),
                 sentfin,
+            ),
+            PublicDataset(
+                "sentfin-headlines",
+                "SEntFiN's headlines whose entities all have one sentiment",
+                "not verified; taken for non-commercial",
+                "Sinha et al. 2022, doi:10.1002/asi.24634",
+                (SENTFIN,),
+                sentfin_headlines,
             ),
         )
     }

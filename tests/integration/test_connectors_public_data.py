@@ -140,3 +140,14 @@ def test_sentfin_asks_about_each_entity(load, tmp_path: Path) -> None:  # type: 
     assert 1_200 < len(conflicts) <= 1_235
     for example in dataset.examples:
         assert example.details["entity"].casefold() in example.text.casefold()
+
+
+def test_headlines_of_one_sentiment_stand_alone(load) -> None:  # type: ignore[no-untyped-def]
+    headlines, asked = load("sentfin-headlines"), load("sentfin")
+    asked_some = {example.group for example in asked.examples[:600]}
+    said = {group: {e.label for e in asked.examples if e.group == group} for group in asked_some}
+    assert {e.text for e in headlines.examples} & asked_some == {
+        group for group, labels in said.items() if len(labels) == 1
+    }
+    home = {e.group: e.split for e in asked.examples}
+    assert all(example.split == home[example.text] for example in headlines.examples)
