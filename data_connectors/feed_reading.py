@@ -2,12 +2,14 @@
 
 ``feedparser.parse`` opens a file when its bytes happen to be a path, takes an address for an
 order to fetch, and searches an author of a million characters for e-mail addresses in quadratic
-time. So its two parsers, the strict one and the lenient one for broken XML, are driven here
-directly, as ``feedparser.parse`` does (feedparser 6), over text that is decoded already.
+time. It also breaks off at a number that is none, in places that nobody reads. So its two parsers,
+the strict one and the lenient one for broken XML, are driven here directly, as
+``feedparser.parse`` does (feedparser 6), over text that is decoded already.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import xml.sax
@@ -25,6 +27,9 @@ MOST_ELEMENTS = 500_000
 
 LARGEST_BROKEN = 4 * 2**20
 """Bytes of a document that is not well-formed XML; a larger one is not repaired."""
+
+_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What feedparser's code for single elements raises when these are not as it expects."""
 
 _LONGEST_AUTHOR = 500
 _MOST_TAGS = 100
@@ -47,7 +52,8 @@ def read_feed(text: str, url: str) -> RawFeed:
     """The feed in a document. ``url`` is what relative links are relative to.
 
     Raises NotAFeed for entity declarations, for more than MOST_ENTRIES entries or MOST_ELEMENTS
-    elements, and for broken XML of more than LARGEST_BROKEN bytes. Opens no file and no address.
+    elements, for broken XML of more than LARGEST_BROKEN bytes, and for what defeats feedparser.
+    Opens no file and no address.
     """
     from feedparser.sanitizer import replace_doctype
     from feedparser.urls import make_safe_absolute_uri
@@ -63,7 +69,7 @@ def read_feed(text: str, url: str) -> RawFeed:
     parser = _prepared(strict(base, None, "utf-8"))
     try:
         _run_strictly(parser, document)
-    except xml.sax.SAXException as error:
+    except (xml.sax.SAXException, *_FAULTS) as error:
         fault = str(error)
         if len(document) > LARGEST_BROKEN:
             raise NotAFeed(
@@ -71,7 +77,10 @@ def read_feed(text: str, url: str) -> RawFeed:
                 f" {len(document):,} bytes too large to be repaired",
             ) from error
         parser = _prepared(lenient(base, None, "utf-8", {}))
-        parser.feed(document.decode("utf-8", "replace"))
+        try:
+            parser.feed(document.decode("utf-8", "replace"))
+        except _FAULTS as second:
+            raise NotAFeed(f"the document cannot be made sense of ({fault}; {second})") from second
     return RawFeed(parser, version or "", fault)
 
 
@@ -101,7 +110,7 @@ def _run_strictly(parser: Any, document: bytes) -> None:
 
 
 @functools.cache
-def _parsers() -> tuple[Any, Any]:
+def _parsers() -> tuple[Any, ...]:
     """The strict and the lenient parser of feedparser, each with its excesses cut."""
     from feedparser.api import LooseFeedParser, StrictFeedParser
 
@@ -131,9 +140,37 @@ def _parsers() -> tuple[Any, Any]:
                 raise NotAFeed(f"the document holds more than {MOST_ELEMENTS:,} elements")
             super().unknown_starttag(tag, attrs)  # type: ignore[misc]
 
-    strict = type("BoundedStrictFeedParser", (Bounded, StrictFeedParser), {})
-    lenient = type("BoundedLooseFeedParser", (Bounded, LooseFeedParser), {})
-    return strict, lenient
+        def handle_charref(self, ref: str) -> None:
+            with contextlib.suppress(ValueError, OverflowError):  # no such character
+                super().handle_charref(ref)  # type: ignore[misc]
+
+    return tuple(
+        type(f"Bounded{parser.__name__}", (Bounded, parser), _forgiving(parser))
+        for parser in (StrictFeedParser, LooseFeedParser)
+    )
+
+
+def _forgiving(parser: type) -> dict[str, Any]:
+    """The methods for single elements, so that what one raises is no more than a missing method.
+
+    For that feedparser has a way out of its own: it keeps the element as one that it does not know.
+    """
+
+    def forgiving(method: Any) -> Any:
+        @functools.wraps(method)
+        def handle(*arguments: Any) -> Any:
+            try:
+                return method(*arguments)
+            except _FAULTS as error:
+                raise AttributeError(str(error)) from error
+
+        return handle
+
+    return {
+        name: forgiving(getattr(parser, name))
+        for name in dir(parser)
+        if name.startswith(("_start_", "_end_"))
+    }
 
 
 class _PrologueEnds(Exception):

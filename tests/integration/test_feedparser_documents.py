@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import time
 import warnings
 from pathlib import Path
@@ -42,9 +43,9 @@ def test_the_documents_of_feedparser_give_as_many_entries_as_feedparser_finds(
     for path in files:
         name, content = path.relative_to(folder).as_posix(), path.read_bytes()
         expected = entries_of_feedparser(content)
-        started = time.perf_counter()
+        started = time.process_time()
         outcome = ours(content)
-        if (seconds := time.perf_counter() - started) > 2.0:
+        if (seconds := time.process_time() - started) > 2.0:
             slow[name] = seconds
         if isinstance(outcome, NotAFeed):
             if "declares entities" in outcome.message:
@@ -88,3 +89,28 @@ def test_snapshots_hold_the_distinct_stories_that_were_counted(
     ]
     assert len(entries) == read
     assert len({entry.guid or entry.link for entry in entries}) == distinct
+
+
+DAMAGE = [
+    b"<", b">", b"&", b"<![CDATA[", b"]]>", b"<!--", b"</item>", b"<item>", b"\xff", b"\x00", b"\"",
+    b"<!DOCTYPE", b"&#99999999;", b"&#x;", b"<?", b"<!", b"<![", b"<author>", b"mode='base64'",
+    b"xml:base='http://['", b"<title type='xhtml'>", b"<pubDate>", b"<source>", b"</entry>",
+]  # fmt: skip
+
+
+def test_damaged_documents_crash_nothing(public_data: Path) -> None:
+    """Documents with bytes put in, taken out and moved: read or refused, nothing else."""
+    draw = random.Random(20_260_301)
+    folder = public_data / "feedparser_tests"
+    originals = [path.read_bytes() for path in sorted(folder.rglob("*.xml"))]
+    read = 0
+    for _ in range(3_000):
+        content = bytearray(draw.choice(originals))
+        for _ in range(draw.randint(1, 6)):
+            at = draw.randrange(len(content) + 1)
+            if draw.random() < 0.7:
+                content[at:at] = draw.choice(DAMAGE)
+            else:
+                del content[at : at + draw.randint(1, 30)]
+        read += isinstance(ours(bytes(content)), ParsedFeed)
+    assert 2_000 < read < 3_000

@@ -102,7 +102,7 @@ def test_compressed_feeds_are_read(poll: Poll, path: str) -> None:
 def test_a_server_that_takes_its_time_is_left(poll: Poll, path: str) -> None:
     started = time.monotonic()
     assert "too long" in failure(poll(path)).reason
-    assert time.monotonic() - started < 4.0
+    assert time.monotonic() - started < 10.0
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_server_that_takes_its_time_is_left(poll: Poll, path: str) -> None:
 def test_a_body_without_end_is_cut(poll: Poll, path: str) -> None:
     started = time.monotonic()
     assert f"more than {LIMIT:,} bytes" in failure(poll(path)).reason
-    assert time.monotonic() - started < 4.0
+    assert time.monotonic() - started < 10.0
 
 
 @pytest.mark.parametrize(

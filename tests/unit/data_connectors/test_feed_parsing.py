@@ -219,6 +219,23 @@ def test_broken_xml_is_read_and_the_fault_is_told() -> None:
     assert parse_feed(rss("")).fault is None
 
 
+@pytest.mark.parametrize(
+    "oddity",
+    [
+        "<image><width>wide</width><height></height></image>",
+        "<textInput><title>x</title></textInput><name>y</name>",
+        '<cc:license xmlns:cc="http://web.resource.org/cc/"/>',
+        '<georss:point xmlns:georss="http://www.georss.org/georss">here</georss:point>',
+        '<psc:chapter xmlns:psc="http://podlove.org/simple-chapters" start="soon"/>',
+        "<guid>&#99999999;&#x110000;</guid>",
+    ],
+)
+@pytest.mark.parametrize("end", ["", "<", "<![if x]>"])
+def test_oddities_beside_the_entries_do_not_sink_the_feed(oddity: str, end: str) -> None:
+    items = f"<item><title>one</title>{oddity}</item><item><title>two</title></item>{end}"
+    assert [entry.title for entry in parse_feed(rss(items, oddity)).entries][:2] == ["one", "two"]
+
+
 def test_broken_xml_beyond_a_size_is_not_repaired() -> None:
     with pytest.raises(NotAFeed, match="too large to be repaired"):
         parse_feed(b"<rss version='2.0'><!--" + b"x" * LARGEST_BROKEN + b"--><item>")
@@ -236,16 +253,16 @@ def test_more_entries_or_elements_than_a_feed_has_are_refused() -> None:
 @pytest.mark.parametrize("broken", [False, True])
 def test_an_author_without_end_costs_no_time(tag: str, broken: bool) -> None:
     content = rss(f"<item><title>t</title><{tag}>{'&#97;' * 200_000}</{tag}></item>")
-    started = time.perf_counter()
+    started = time.process_time()
     parse_feed(content[:-6] if broken else content)
-    assert time.perf_counter() - started < 3.0
+    assert time.process_time() - started < 3.0
 
 
 def test_categories_without_number_cost_no_time() -> None:
     categories = "".join(f"<category>c{n}</category>" for n in range(20_000))
-    started = time.perf_counter()
+    started = time.process_time()
     assert only(rss(f"<item><title>t</title>{categories}</item>")).title == "t"
-    assert time.perf_counter() - started < 3.0
+    assert time.process_time() - started < 3.0
 
 
 def test_the_charset_of_the_header_is_used() -> None:

@@ -74,6 +74,6 @@ def test_half_characters_become_text_that_can_be_stored() -> None:
     "junk", ["<", "<a ", "<!--", "<![CDATA[", "&", "</", "<a b='", "<script>", "<a b='c' ", "&lt;"]
 )
 def test_work_grows_with_the_length_only(junk: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     plain_text(junk * (LONGEST_MARKUP // len(junk)))
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0
