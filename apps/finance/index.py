@@ -26,8 +26,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from apps.finance.records import ScoredMention
-from apps.finance.timeline import Entry, Timeline, timeline_of, utc
+from apps.finance.timeline import Columns, Entry, Timeline, timeline_of, utc
 
 IndexStep = Literal["hour", "day"]
 STEPS: dict[str, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
@@ -127,19 +130,27 @@ def remembered(half_life_hours: float) -> timedelta:
 
 def reading(timeline: Timeline, at: datetime, half_life_hours: float = HALF_LIFE_HOURS) -> Reading:
     """The index at a moment, from what was published until then."""
-    entries = timeline.between(at - remembered(half_life_hours), at)
-    weights = decayed(entries, at, half_life_hours)
-    weight = math.fsum(weights)
+    entries = timeline.columns(at - remembered(half_life_hours), at)
+    weights = entries.weight * _fresh(entries, at, half_life_hours)
+    weight = math.fsum(weights.tolist())
     if weight <= 0.0:
         return Reading(None, 0.0)
-    total = math.fsum(one * entry.mood for one, entry in zip(weights, entries, strict=True))
+    total = math.fsum((weights * entries.mood).tolist())
     return Reading(total / (weight + NEUTRAL_WEIGHT), weight)
 
 
-def decayed(entries: Sequence[Entry], at: datetime, half_life_hours: float) -> list[float]:
-    """What each entry weighs at a moment: its weight halved once a half-life."""
-    now, half_life = at.timestamp(), half_life_hours * 3600.0
-    return [entry.weight * 0.5 ** ((now - entry.seconds) / half_life) for entry in entries]
+def pulls(
+    timeline: Timeline, after: datetime, at: datetime, half_life_hours: float
+) -> list[tuple[float, Entry]]:
+    """How much each entry of (after, at] pulls the index at ``at``: weight times mood."""
+    entries = timeline.columns(after, at)
+    each = entries.weight * _fresh(entries, at, half_life_hours) * entries.mood
+    return list(zip(each.tolist(), timeline.between(after, at), strict=True))
+
+
+def _fresh(entries: Columns, at: datetime, half_life_hours: float) -> NDArray[np.float64]:
+    """1 for an entry of this moment, halved once a half-life of its age."""
+    return np.exp2((entries.seconds - at.timestamp()) / (half_life_hours * 3600.0))
 
 
 def count_stories(entries: Sequence[Entry], *, negative: bool = False) -> int:

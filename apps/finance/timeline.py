@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from apps.finance.records import ScoredMention
 
 ALL = "all"
@@ -58,6 +61,14 @@ class Entry:
     event_probability: float
 
 
+class Columns(NamedTuple):
+    """What the index computes with, float64 [n] each, in the order of the entries."""
+
+    seconds: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    mood: NDArray[np.float64]
+
+
 def entry_of(mention: ScoredMention) -> Entry:
     """The row as a timeline holds it."""
     mood = _share(mention.positive) - _share(mention.negative)
@@ -86,6 +97,7 @@ class Timeline:
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self._entries = sorted(entries)
+        self._columns: Columns | None = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -93,12 +105,24 @@ class Timeline:
     def add(self, entry: Entry) -> None:
         """Put one entry in its place."""
         insort(self._entries, entry)
+        self._columns = None
 
     def between(self, after: datetime, until: datetime) -> Sequence[Entry]:
         """Entries published later than ``after`` and no later than ``until``."""
+        return self._entries[self._rows(after, until)]
+
+    def columns(self, after: datetime, until: datetime) -> Columns:
+        """Their seconds, weights and moods."""
+        if self._columns is None:
+            numbers = [(one.seconds, one.weight, one.mood) for one in self._entries]
+            table = np.array(numbers, dtype=np.float64).reshape(-1, 3)
+            self._columns = Columns(*np.ascontiguousarray(table.T))
+        rows = self._rows(after, until)
+        return Columns(*(column[rows] for column in self._columns))
+
+    def _rows(self, after: datetime, until: datetime) -> slice:
         first = bisect_right(self._entries, after, key=_published_at)
-        last = bisect_right(self._entries, until, key=_published_at)
-        return self._entries[first:last]
+        return slice(first, bisect_right(self._entries, until, first, key=_published_at))
 
 
 def timeline_of(rows: Iterable[ScoredMention], subject: str) -> Timeline:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -34,6 +35,14 @@ LOOPBACK = AddressPolicy(("127.0.0.1",))
 NO_MAIL = MailSettings(host=None)
 SECRET = "the secret of the desk"
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Engine]:
+    """What is no matter of the database is tested on one."""
+    opened = open_database(f"sqlite:///{tmp_path / 'triptych.sqlite3'}")
+    yield opened
+    opened.dispose()
 
 
 def add_target(engine: Engine, address: str, channel: str = "webhook") -> str:
@@ -145,44 +154,44 @@ def test_a_retry_is_the_same_event_and_the_same_bytes_after_a_growing_wait(engin
     assert len({got.signature for got in receiver.received}) == 3
 
 
-def test_a_receiver_that_is_down_waits_and_stops_no_other(engine: Engine) -> None:
+def test_a_receiver_that_is_down_waits_and_stops_no_other(sqlite: Engine) -> None:
     with webhook_receiver() as receiver:
         down = "http://127.0.0.1:1/"
-        events = add_events(engine, add_target(engine, receiver.url), receiver.url, 4)
-        with engine.begin() as connection:
+        events = add_events(sqlite, add_target(sqlite, receiver.url), receiver.url, 4)
+        with sqlite.begin() as connection:
             broken = deliveries.c.id.in_(events[:2])
             connection.execute(update(deliveries).where(broken).values(address=down))
         # Of two events to the address that failed, the second waits for the next round.
-        assert deliver(engine, NOON) == DeliveryCounts(delivered=2, failed=1)
-    assert sorted(row.attempts for row in rows(engine) if row.address == down) == [0, 1]
+        assert deliver(sqlite, NOON) == DeliveryCounts(delivered=2, failed=1)
+    assert sorted(row.attempts for row in rows(sqlite) if row.address == down) == [0, 1]
     assert sorted(receiver.event_ids) == sorted(events[2:])
 
 
-def test_a_redirect_is_not_followed(engine: Engine) -> None:
+def test_a_redirect_is_not_followed(sqlite: Engine) -> None:
     with webhook_receiver() as receiver, webhook_receiver() as other:
         receiver.answers = [(307, {"Location": other.url})]
-        add_events(engine, add_target(engine, receiver.url), receiver.url)
-        assert deliver(engine, NOON) == DeliveryCounts(failed=1)
-    assert "redirect" in rows(engine)[0].last_error
+        add_events(sqlite, add_target(sqlite, receiver.url), receiver.url)
+        assert deliver(sqlite, NOON) == DeliveryCounts(failed=1)
+    assert "redirect" in rows(sqlite)[0].last_error
     assert other.received == []
 
 
-def test_the_address_is_checked_at_each_delivery(engine: Engine) -> None:
+def test_the_address_is_checked_at_each_delivery(sqlite: Engine) -> None:
     with webhook_receiver() as receiver:
-        add_events(engine, add_target(engine, receiver.url), receiver.url)
-        assert deliver(engine, NOON, AddressPolicy()) == DeliveryCounts(failed=1)
+        add_events(sqlite, add_target(sqlite, receiver.url), receiver.url)
+        assert deliver(sqlite, NOON, AddressPolicy()) == DeliveryCounts(failed=1)
         assert receiver.received == []
-        (row,) = rows(engine)
+        (row,) = rows(sqlite)
         assert "not a public address" in row.last_error
-        assert deliver(engine, row.next_attempt_at) == DeliveryCounts(delivered=1)
+        assert deliver(sqlite, row.next_attempt_at) == DeliveryCounts(delivered=1)
 
 
-def test_what_can_never_arrive_is_given_up(engine: Engine) -> None:
+def test_what_can_never_arrive_is_given_up(sqlite: Engine) -> None:
     with webhook_receiver() as receiver:
         receiver.answers = [(410, {})]
-        add_events(engine, add_target(engine, receiver.url), receiver.url)
-        assert deliver(engine, NOON) == DeliveryCounts(given_up=1)
-        assert deliver(engine, NOON + timedelta(days=30)) == DeliveryCounts()
+        add_events(sqlite, add_target(sqlite, receiver.url), receiver.url)
+        assert deliver(sqlite, NOON) == DeliveryCounts(given_up=1)
+        assert deliver(sqlite, NOON + timedelta(days=30)) == DeliveryCounts()
     assert len(receiver.received) == 1
 
 
@@ -197,22 +206,22 @@ def test_after_many_attempts_it_is_given_up(engine: Engine) -> None:
     assert (row.attempts, row.next_attempt_at, row.delivered_at) == (MOST_ATTEMPTS, None, None)
 
 
-def test_nothing_goes_to_a_target_that_was_removed(engine: Engine) -> None:
+def test_nothing_goes_to_a_target_that_was_removed(sqlite: Engine) -> None:
     with webhook_receiver() as receiver:
-        add_events(engine, add_target(engine, receiver.url), receiver.url)
-        with engine.begin() as connection:
+        add_events(sqlite, add_target(sqlite, receiver.url), receiver.url)
+        with sqlite.begin() as connection:
             connection.execute(update(alert_targets).values(enabled=False))
-        assert deliver(engine, NOON) == DeliveryCounts(given_up=1)
+        assert deliver(sqlite, NOON) == DeliveryCounts(given_up=1)
     assert receiver.received == []
 
 
-def test_a_clock_that_was_set_back_holds_nothing_for_years(engine: Engine) -> None:
+def test_a_clock_that_was_set_back_holds_nothing_for_years(sqlite: Engine) -> None:
     with webhook_receiver() as receiver:
-        add_events(engine, add_target(engine, receiver.url), receiver.url)
-        with engine.begin() as connection:
+        add_events(sqlite, add_target(sqlite, receiver.url), receiver.url)
+        with sqlite.begin() as connection:
             future = NOON + timedelta(days=3650)
             connection.execute(update(deliveries).values(next_attempt_at=future))
-        assert deliver(engine, NOON) == DeliveryCounts(delivered=1)
+        assert deliver(sqlite, NOON) == DeliveryCounts(delivered=1)
 
 
 def test_of_several_senders_at_once_one_sends_each_event(engine: Engine) -> None:
@@ -289,13 +298,13 @@ def mail_event(engine: Engine) -> str:
     return add_events(engine, add_target(engine, address, "email"), address, 1, "email")[0]
 
 
-def test_mail_arrives_with_its_words(engine: Engine) -> None:
-    event = mail_event(engine)
+def test_mail_arrives_with_its_words(sqlite: Engine) -> None:
+    event = mail_event(sqlite)
     with mail_server() as server:
         server.offers_login = True
         settings = mail_settings(server, username="u", password="right")
-        assert deliver(engine, NOON, mail=settings) == DeliveryCounts(delivered=1)
-        assert deliver(engine, NOON + timedelta(days=1), mail=settings) == DeliveryCounts()
+        assert deliver(sqlite, NOON, mail=settings) == DeliveryCounts(delivered=1)
+        assert deliver(sqlite, NOON + timedelta(days=1), mail=settings) == DeliveryCounts()
     (got,) = server.received
     assert (got.sender, got.recipients) == ("monitor@triptych.example", ("desk@example.com",))
     mail = message_from_bytes(got.data, policy=default)
@@ -305,39 +314,39 @@ def test_mail_arrives_with_its_words(engine: Engine) -> None:
     assert server.logins == [("u", "right")]
 
 
-def test_a_message_that_was_taken_counts_even_if_the_server_hangs_up(engine: Engine) -> None:
-    mail_event(engine)
+def test_a_message_that_was_taken_counts_even_if_the_server_hangs_up(sqlite: Engine) -> None:
+    mail_event(sqlite)
     with mail_server() as server:
         server.drop_after_data = True
-        assert deliver(engine, NOON, mail=mail_settings(server)) == DeliveryCounts(delivered=1)
+        assert deliver(sqlite, NOON, mail=mail_settings(server)) == DeliveryCounts(delivered=1)
     assert len(server.received) == 1
 
 
-def test_a_refusal_for_now_is_tried_again_and_one_for_good_is_not(engine: Engine) -> None:
-    mail_event(engine)
+def test_a_refusal_for_now_is_tried_again_and_one_for_good_is_not(sqlite: Engine) -> None:
+    mail_event(sqlite)
     with mail_server() as server:
         settings = mail_settings(server)
         server.refuse_data = "451 later"
-        assert deliver(engine, NOON, mail=settings) == DeliveryCounts(failed=1)
-        assert rows(engine)[0].last_error == "the server answered 451 later"
+        assert deliver(sqlite, NOON, mail=settings) == DeliveryCounts(failed=1)
+        assert rows(sqlite)[0].last_error == "the server answered 451 later"
         server.refuse_data, server.refuse_recipient = None, "550 no such user"
         later = NOON + timedelta(hours=1)
-        assert deliver(engine, later, mail=settings) == DeliveryCounts(given_up=1)
-    assert "550 no such user" in rows(engine)[0].last_error
+        assert deliver(sqlite, later, mail=settings) == DeliveryCounts(given_up=1)
+    assert "550 no such user" in rows(sqlite)[0].last_error
     assert server.received == []
 
 
-def test_nothing_is_sent_in_the_clear_where_encryption_was_asked_for(engine: Engine) -> None:
-    mail_event(engine)
+def test_nothing_is_sent_in_the_clear_where_encryption_was_asked_for(sqlite: Engine) -> None:
+    mail_event(sqlite)
     with mail_server() as server:
         settings = mail_settings(server, security="starttls", username="u", password="right")
-        assert deliver(engine, NOON, mail=settings) == DeliveryCounts(failed=1)
-    assert "STARTTLS" in rows(engine)[0].last_error
+        assert deliver(sqlite, NOON, mail=settings) == DeliveryCounts(failed=1)
+    assert "STARTTLS" in rows(sqlite)[0].last_error
     assert (server.received, server.logins) == ([], [])
 
 
-def test_mail_waits_until_there_is_a_server(engine: Engine) -> None:
-    mail_event(engine)
-    assert deliver(engine, NOON) == DeliveryCounts()
+def test_mail_waits_until_there_is_a_server(sqlite: Engine) -> None:
+    mail_event(sqlite)
+    assert deliver(sqlite, NOON) == DeliveryCounts()
     with mail_server() as server:
-        assert deliver(engine, NOON, mail=mail_settings(server)) == DeliveryCounts(delivered=1)
+        assert deliver(sqlite, NOON, mail=mail_settings(server)) == DeliveryCounts(delivered=1)

@@ -6,7 +6,7 @@ Times are compared as (after, until]: a story published at the moment itself is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from apps.finance.index import (
     WEEK,
     compare_volume,
     count_stories,
-    decayed,
+    pulls,
     reading,
     remembered,
 )
@@ -81,41 +81,57 @@ def looks_at(rule: AlertRule) -> list[tuple[timedelta, timedelta]]:
 
 
 def _threshold(parameters: ThresholdParameters, timeline: Timeline, now: datetime) -> Measurement:
-    value, entries = _index(parameters, timeline, now)
-    sign, stories = parameters.sign, count_stories(entries)
-    beyond = (parameters.level - value) * sign >= 0
+    value = reading(timeline, now, parameters.half_life_hours).value or 0.0
+    sign = parameters.sign
     calm = (value - parameters.rearm_level) * sign >= 0
-    numbers = {
-        "index": value,
-        "level": parameters.level,
-        "direction": parameters.direction,
-        "stories": stories,
-    }
-    evidence = _weightiest(entries, now, parameters.half_life_hours, sign)
-    return Measurement(beyond and stories >= parameters.min_stories, calm, numbers, evidence)
+    numbers = {"index": value, "level": parameters.level, "direction": parameters.direction}
+    if (parameters.level - value) * sign < 0:
+        return Measurement(False, calm, numbers)
+    return _with_stories(parameters, timeline, now, calm, numbers, sign)
 
 
 def _fall(parameters: FallParameters, timeline: Timeline, now: datetime) -> Measurement:
-    value, entries = _index(parameters, timeline, now)
     moments = [now - timedelta(hours=hours) for hours in range(parameters.within_hours + 1)]
-    past = [
+    values = [
         reading(timeline, moment, parameters.half_life_hours).value or 0.0 for moment in moments
     ]
-    highest = max(past)
-    fall, stories = highest - value, count_stories(entries)
+    value, highest = values[0], max(values)
+    fall = highest - value
+    calm = fall < parameters.rearm_below
     numbers = {
         "index": value,
         "highest": highest,
-        "highest_at": moments[past.index(highest)].isoformat(),
+        "highest_at": moments[values.index(highest)].isoformat(),
         "fall": fall,
         "points": parameters.points,
         "within_hours": parameters.within_hours,
-        "stories": stories,
     }
-    alarming = fall >= parameters.points and stories >= parameters.min_stories
-    fresh = timeline.between(now - timedelta(hours=parameters.within_hours), now)
-    evidence = _weightiest(fresh, now, parameters.half_life_hours, 1)
-    return Measurement(alarming, fall < parameters.rearm_below, numbers, evidence)
+    if fall < parameters.points:
+        return Measurement(False, calm, numbers)
+    return _with_stories(parameters, timeline, now, calm, numbers, 1, moments[-1])
+
+
+def _with_stories(
+    parameters: IndexParameters,
+    timeline: Timeline,
+    now: datetime,
+    calm: bool,
+    numbers: Mapping[str, Any],
+    sign: int,
+    since: datetime | None = None,
+) -> Measurement:
+    """The measurement of an index that is alarming, if it stands on enough stories.
+
+    Evidence are the stories published after ``since`` that pull the index down (``sign`` 1) or
+    up (-1), those that pull most first.
+    """
+    begin = now - remembered(parameters.half_life_hours)
+    stories = count_stories(timeline.between(begin, now))
+    weighed = pulls(timeline, since or begin, now, parameters.half_life_hours)
+    ranked = sorted(weighed, key=lambda pull: (pull[0] * sign, pull[1]))
+    evidence = _distinct(entry for pull, entry in ranked if pull * sign < 0)[:MOST_STORIES]
+    enough = stories >= parameters.min_stories
+    return Measurement(enough, calm, {**numbers, "stories": stories}, evidence)
 
 
 def _burst(
@@ -158,27 +174,6 @@ def _event(
         "highest_probability": max((entry.event_probability for entry in entries), default=None),
     }
     return Measurement(bool(told), True, numbers, told)
-
-
-def _index(
-    parameters: IndexParameters, timeline: Timeline, now: datetime
-) -> tuple[float, Sequence[Entry]]:
-    """The index, 0 where nothing is known, and the entries that it stands on."""
-    entries = timeline.between(now - remembered(parameters.half_life_hours), now)
-    value = reading(timeline, now, parameters.half_life_hours).value
-    return value or 0.0, entries
-
-
-def _weightiest(
-    entries: Sequence[Entry], now: datetime, half_life_hours: float, sign: int
-) -> tuple[str, ...]:
-    """Stories that pull the index down (``sign`` 1) or up (-1), those that pull most first."""
-    weights = decayed(entries, now, half_life_hours)
-    pulls = [
-        (-weight * entry.mood * sign, entry) for weight, entry in zip(weights, entries, strict=True)
-    ]
-    ranked = sorted(pulls, key=lambda pull: (-pull[0], pull[1]))
-    return _distinct(entry for pull, entry in ranked if pull > 0)[:MOST_STORIES]
 
 
 def _distinct(entries: Iterable[Entry]) -> tuple[str, ...]:
