@@ -122,7 +122,7 @@ class DemoServer:
         return min(times).astimezone(UTC) + self.shift
 
     def moments(self, step: timedelta = timedelta(days=1)) -> list[datetime]:
-        """Times to set ``as_of`` to in turn, ``step`` apart after the first entry; the last is now."""
+        """Times to set ``as_of`` to in turn, ``step`` apart after the first entry; last is now."""
         if step <= timedelta():
             raise ValueError(f"step is {step}, not positive")
         found = []
