@@ -46,9 +46,9 @@ class Lease:
                 leases.c.expires_at <= now,
                 leases.c.expires_at > until,
             ),
-        )
+        ).returning(leases.c.holder)
         with self.engine.begin() as connection:
-            return connection.execute(take).rowcount == 1
+            return connection.execute(take).first() is not None
 
     def renew(self, now: datetime) -> bool:
         """Hold it for another while; False where another holds it by now."""
