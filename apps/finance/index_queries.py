@@ -25,7 +25,7 @@ from apps.finance.index import (
     sentiment_index,
 )
 from apps.finance.records import ScoredMention
-from apps.finance.timeline import ALL, Sighting, Timeline, entry_of
+from apps.finance.timeline import ALL, Entry, Sighting, Timeline, entry_of
 from shared.storage.finance_tables import mentions, stories
 
 Window = tuple[datetime, datetime]
@@ -86,7 +86,7 @@ def index_points(
 ) -> list[IndexPoint]:
     """The index of a subject, as ``sentiment_index`` says, of all stories read so far."""
     window = (needed_since(since, half_life_hours), until)
-    rows = sightings(connection, [window], seen_until=until, subjects=[subject])
+    rows = sightings(connection, [window], seen_until=None, subjects=[subject])
     return sentiment_index(
         [row.mention for row in rows],
         subject=subject,
@@ -107,13 +107,14 @@ def company_readings(
     if not moments:
         return {}
     window = (min(moments) - remembered(half_life_hours), max(moments))
-    timelines: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in sightings(connection, [window], seen_until=max(moments)):
+    entries_of: defaultdict[str, list[Entry]] = defaultdict(list)
+    for row in sightings(connection, [window], seen_until=None):
         if row.mention.company_id is not None:
-            timelines[row.mention.company_id].append(entry_of(row.mention))
+            entries_of[row.mention.company_id].append(entry_of(row.mention))
+    lines = {company: Timeline(entries) for company, entries in sorted(entries_of.items())}
     return {
-        company: tuple(reading(Timeline(entries), at, half_life_hours) for at in moments)
-        for company, entries in sorted(timelines.items())
+        company: tuple(reading(line, at, half_life_hours) for at in moments)
+        for company, line in lines.items()
     }
 
 

@@ -7,7 +7,6 @@ in between neither loses an alert nor raises it twice. Sending is done elsewhere
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,11 +17,10 @@ from sqlalchemy import Connection, insert, select, update
 from apps.finance.alerts.evaluation import Firing, RuleState, StateKey, evaluate
 from apps.finance.alerts.measuring import looks_at
 from apps.finance.alerts.messages import message_of
-from apps.finance.alerts.rule_store import rule_of
+from apps.finance.alerts.rule_store import rules_of
 from apps.finance.alerts.rules import AlertRule, EventParameters
 from apps.finance.index_queries import Window, known_since, sightings
 from apps.finance.timeline import Entry, Sighting, Timeline, entry_of, subjects_of, utc
-from shared.errors import DataError
 from shared.monitoring.delivery import event_id
 from shared.storage.finance_tables import (
     alert_rule_states,
@@ -32,8 +30,6 @@ from shared.storage.finance_tables import (
     deliveries,
     watched_companies,
 )
-
-logger = logging.getLogger(__name__)
 
 
 def evaluate_rules(connection: Connection, now: datetime) -> tuple[Firing, ...]:
@@ -88,21 +84,14 @@ def timelines(rows: Iterable[Sighting], wanted: Iterable[str]) -> dict[str, Time
 
 
 def _enabled_rules(connection: Connection) -> list[AlertRule]:
-    """Enabled rules, their rows locked until the transaction ends. One that no longer fits the
-    code is logged and left out: it must not stop the news."""
+    """Enabled rules, their rows locked until the transaction ends."""
     rows = connection.execute(
         select(alert_rules)
         .where(alert_rules.c.enabled)
         .order_by(alert_rules.c.id)
         .with_for_update()
     )
-    rules: list[AlertRule] = []
-    for row in rows:
-        try:
-            rules.append(rule_of(row))
-        except DataError as error:
-            logger.error("alert rule %s is not evaluated: %s", row.id, error.message)
-    return rules
+    return list(rules_of(rows))
 
 
 def _states(

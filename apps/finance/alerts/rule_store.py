@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine, Row, delete, insert, select, update
 
 from apps.finance.alerts.rules import AlertRule, make_rule
-from shared.errors import NotFound
+from shared.errors import DataError, NotFound
 from shared.storage.audit import record
 from shared.storage.engine import reading
 from shared.storage.finance_tables import alert_rules
+
+logger = logging.getLogger(__name__)
 
 
 def rule_of(row: Row[Any]) -> AlertRule:
     """The rule of a table row. DataError where its parameters do not fit this version."""
     return make_rule(**row._mapping)
+
+
+def rules_of(rows: Iterable[Row[Any]]) -> Iterator[AlertRule]:
+    """The rules of table rows; one that no longer fits this version is logged and left out."""
+    for row in rows:
+        try:
+            yield rule_of(row)
+        except DataError as error:
+            logger.error("alert rule %s (%s) is left out: %s", row.id, row.name, error.message)
 
 
 class RuleStore:
@@ -32,7 +44,7 @@ class RuleStore:
         newest = (alert_rules.c.created_at.desc(), alert_rules.c.id)
         with reading(self._engine) as connection:
             rows = connection.execute(select(alert_rules).order_by(*newest)).all()
-        return tuple(rule_of(row) for row in rows)
+        return tuple(rules_of(rows))
 
     def get(self, rule_id: str) -> AlertRule:
         """One rule. NotFound where there is none of that id."""

@@ -58,7 +58,7 @@ def add_target(
 ) -> None:
     """Send the alerts of the future to ADDRESS too.
 
-    A webhook's receiver checks the signature with the secret; see docs/alerts.md.
+    A webhook's receiver checks the signature with the secret; docs/alerts.md shows how.
     """
     from apps.finance.alerts.targets import TargetStore
 

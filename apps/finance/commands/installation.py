@@ -52,13 +52,16 @@ def database(settings: Settings) -> Iterator[Engine]:
 def moment(text: str, now: datetime) -> datetime:
     """A time in UTC: a date or time (UTC unless it names a zone), or ``36h``, ``10d``, ``4w`` ago.
 
-    DataError for anything else.
+    DataError for anything else, and for years before 1970 or after 2199.
     """
     ago = _AGO.fullmatch(text.strip())
     try:
         if ago is not None:
-            return now - int(ago[1]) * _UNITS[ago[2]]
-        read = datetime.fromisoformat(text.strip())
+            read = now - int(ago[1]) * _UNITS[ago[2]]
+        else:
+            read = datetime.fromisoformat(text.strip())
+        if not 1970 <= read.year < 2200:
+            raise ValueError(f"the year {read.year}")
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise DataError(
