@@ -63,6 +63,10 @@ class Feed:
             raise ValueError(f"interval_seconds is {self.interval_seconds}, not positive")
 
 
+LEAD_CHARACTERS = 240
+"""Of a story, what it is grouped, classed and read by as a whole: about two sentences."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoryText:
     """The words of a story, as a scorer reads them."""
@@ -74,6 +78,15 @@ class StoryText:
     def whole(self) -> str:
         """Title, newline, text; the title alone where there is no text."""
         return whole_text(self.title, self.text)
+
+    @property
+    def lead(self) -> str:
+        """Title and what follows it, up to LEAD_CHARACTERS, cut between words."""
+        whole = self.whole
+        if len(whole) <= LEAD_CHARACTERS:
+            return whole
+        cut = max(whole.rfind(" ", 0, LEAD_CHARACTERS), len(self.title[:LEAD_CHARACTERS]))
+        return whole[:cut]
 
 
 @dataclass(frozen=True, slots=True)

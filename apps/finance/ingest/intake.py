@@ -25,7 +25,7 @@ from apps.finance.ingest.grouping import NearDuplicates, Newcomer, stored_vector
 from apps.finance.ingest.planning import Comparison, Sighting, compare
 from apps.finance.ingest.schedule import FeedChange
 from apps.finance.ingest.storing import NewStory, Rewording
-from apps.finance.records import StoryKind, StoryScore, StoryText, whole_text
+from apps.finance.records import StoryKind, StoryScore
 from apps.finance.scoring.protocol import StoryScorer
 from shared.storage.counters import add_to_counter, claim_counter, counter_value
 from shared.storage.engine import reading
@@ -39,9 +39,6 @@ AfterStories = Callable[[Connection, datetime], object]
 def nothing_after(connection: Connection, now: datetime) -> None:
     """Stories are stored, and that is all."""
 
-
-EMBEDDED_CHARACTERS = 300
-"""Of a story's words those that near-duplicates are told by."""
 
 PLANS = 4
 """Times that a document is planned without a lock before other writers have to wait for it."""
@@ -163,7 +160,7 @@ class Intake:
         to_read = [*comparison.new, *(one.sighting for one in led)]
         if not to_read:
             return _Plan(stamp, comparison, reworded=tuple(reworded))
-        vectors = stored_vectors(self._scorer.embed([_embedded_words(one) for one in to_read]))
+        vectors = stored_vectors(self._scorer.embed([one.words.lead for one in to_read]))
         count = len(comparison.new)
         newcomers = [Newcomer(self._new_id(), one.title, one.story_time) for one in comparison.new]
         if newcomers:
@@ -203,7 +200,7 @@ class Intake:
         if self._scorer.version is None or not seen:
             return [None] * len(seen)
         try:
-            return self._scorer.score([StoryText(one.title, one.text) for one in seen])
+            return self._scorer.score([one.words for one in seen])
         except Exception:
             log.exception("%d stories could not be scored: they are stored without", len(seen))
             return [None] * len(seen)
@@ -232,7 +229,3 @@ class Intake:
         for one in plan.reworded:
             if one.vector is not None:
                 self._near.replace(one.source.story_id, one.sighting.title, one.vector)
-
-
-def _embedded_words(sighting: Sighting) -> str:
-    return whole_text(sighting.title, sighting.text)[:EMBEDDED_CHARACTERS]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from apps.finance.ingest.identity import content_digest, identity_of
+from apps.finance.records import StoryText
 from data_connectors.feed_parsing import FeedEntry
 from shared.records import fold_text
 
@@ -30,6 +31,11 @@ class Sighting:
     author: str | None
     published_at: datetime | None
     story_time: datetime
+
+    @property
+    def words(self) -> StoryText:
+        """What it is embedded and scored by."""
+        return StoryText(self.title, self.text)
 
 
 @dataclass(frozen=True, slots=True)

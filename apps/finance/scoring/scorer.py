@@ -21,9 +21,6 @@ from apps.finance.scoring.rule_decisions import PriorRules, RuleMatch, decide, s
 from apps.finance.targets import OPENING, mark
 from shared.errors import DataError
 
-LEAD_CHARACTERS = 240
-"""Of a story, read for its sentiment as a whole: about two sentences."""
-
 REMEMBERED = 2_048
 """Vectors kept of the texts embedded last: a story is grouped first and scored next."""
 
@@ -210,12 +207,8 @@ class StoryReader:
 
 
 def lead(story: StoryText) -> str:
-    """Title and what follows it, up to ``LEAD_CHARACTERS``, cut between words."""
-    whole = story.whole
-    if len(whole) <= LEAD_CHARACTERS:
-        return whole
-    cut = max(whole.rfind(" ", 0, LEAD_CHARACTERS), len(story.title[:LEAD_CHARACTERS]))
-    return whole[:cut]
+    """What a story is grouped, classed and read by as a whole, up to ``LEAD_CHARACTERS``."""
+    return story.lead
 
 
 def most_probable(probabilities: Mapping[str, float]) -> str:

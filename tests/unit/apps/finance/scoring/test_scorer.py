@@ -9,10 +9,10 @@ import pytest
 
 from apps.finance.entities.gazetteer import Company
 from apps.finance.entities.linking import CompanyLinker
-from apps.finance.records import SENTIMENTS, StoryText
+from apps.finance.records import LEAD_CHARACTERS, SENTIMENTS, StoryText
 from apps.finance.scoring.guarded_patterns import GuardedPattern
 from apps.finance.scoring.rule_decisions import PriorRules, Rule
-from apps.finance.scoring.scorer import LEAD_CHARACTERS, RememberedVectors, StoryReader, lead
+from apps.finance.scoring.scorer import RememberedVectors, StoryReader, lead
 from shared.errors import DataError
 
 pytestmark = pytest.mark.unit
