@@ -187,7 +187,10 @@ def movers_chart(up: Sequence[Mover], down: Sequence[Mover]) -> alt.LayerChart:
     end = chart.mark_point(filled=True, size=110, opacity=1).encode(
         y=y, x=alt.X("now:Q", scale=across), color=color, tooltip=tips
     )
-    return alt.layer(way, start, end).properties(height=46 + 34 * max(1, len(movers)))
+    return alt.layer(way, start, end).properties(
+        height=46 + 34 * max(1, len(movers)),
+        padding={"left": 0, "right": 16, "top": 5, "bottom": 0},
+    )
 
 
 def _nearest() -> alt.Parameter:

@@ -16,7 +16,7 @@ from apps.finance.entities.linking import LinkedCompany
 from apps.finance.named_companies import NamingLinker, spans_of
 from apps.finance.records import Mention, Story, StoryScore, StoryText
 from apps.finance.scoring.rule_decisions import PriorRules, sentence_around
-from apps.finance.scoring.scorer import StoryReader, lead
+from apps.finance.scoring.scorer import StoryReader
 from apps.finance.stories import StoryFilter, StoryStore
 from apps.finance.targets import mark
 from apps.finance.training_data import APP
@@ -106,7 +106,7 @@ class FinanceService:
         score = _scored(story)
         reader = self._scorer.reader()
         if company is None:
-            label, asked = score.label, lead(story.words)
+            label, asked = score.label, mark(story.words.lead, ())
         else:
             mention = _mention_of(story, score, company)
             label, asked = mention.label, reader.question_about(story.words, _linked(mention))
@@ -138,7 +138,7 @@ class FinanceService:
             words: Sequence[TokenAttribution] = ()
             toward: dict[str, Sequence[TokenAttribution]] = {}
             if request.explain:
-                words = self._explain(lead(text), score.label)
+                words = self._explain(mark(text.lead, ()), score.label)
                 for mention in score.mentions[:MENTIONS_EXPLAINED]:
                     question = reader.question_about(text, _linked(mention))
                     toward[mention.company_id] = self._explain(question, mention.label)
@@ -195,7 +195,7 @@ class FinanceService:
         if company is None:
             predicted = story.score.label if story.score else None
             version = story.score.version if story.score else None
-            return {"text": lead(story.words), "predicted": predicted, "version": version}
+            return {"text": mark(story.words.lead, ()), "predicted": predicted, "version": version}
         score = _scored(story)
         mention = _mention_of(story, score, company)
         text = marked_sentence(story.words.whole, mention.spans)
@@ -216,7 +216,7 @@ def marked_sentence(whole: str, spans: Sequence[tuple[int, int]]) -> str:
 
 def _free_text(text: str, company: str | None) -> str:
     if company is None:
-        return lead(_story_text(text))
+        return mark(_story_text(text).lead, ())
     spans = spans_of(company, text)
     if not spans:
         raise DataError(f"{company!r} does not stand in the text", company=company)

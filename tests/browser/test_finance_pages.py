@@ -64,9 +64,10 @@ def test_a_mover_leads_to_its_company_and_its_words(
     link = page.get_by_role("link", name="Ledger Daily").first
     assert link.get_attribute("target") == "_blank"
     assert "noopener" in (link.get_attribute("rel") or "")
+    photograph_of(page)("finance-company")
     page.get_by_text("Words that mattered").first.click()
     expect(page.get_by_text("Words for (green)")).to_be_visible()
-    photograph_of(page)("finance-company")
+    photograph_of(page)("finance-company-words")
 
 
 def test_a_feed_is_added_and_muted(

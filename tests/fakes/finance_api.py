@@ -194,8 +194,11 @@ class FakeFinanceApi:
         span = timedelta(hours=1) if step == "hour" else timedelta(days=1)
         phase = sum(map(ord, subject)) % 7
         points = []
-        at = since + span
-        while at <= until:
+        end = since.replace(minute=0, second=0, microsecond=0)
+        end = end if step == "hour" else end.replace(hour=0)
+        while end < until:
+            end += span
+            at = min(end, until)
             hours = (self.now - at).total_seconds() / 3600
             slump = 0.75 * math.exp(-(((hours - 46) / 14) ** 2))
             value = 0.22 * math.sin(hours / 21 + phase) + 0.12 * math.cos(hours / 6.5) - slump + 0.1
@@ -212,11 +215,10 @@ class FakeFinanceApi:
                     volume_z=None if self.quiet else round((busy - 1.5) / 0.8, 2),
                 )
             )
-            at += span
         return finance.IndexSeries(subject=subject, step=step, points=points)
 
     def overview(self, days: int) -> finance_alerts.Overview:
-        since = (self.now - timedelta(days=days)).replace(minute=0, second=0, microsecond=0)
+        since = self.now - timedelta(days=days)
         stories = [] if self.quiet else self.stories()
         bad = [story for story in stories if story.score and story.score.label == "negative"]
         day = self.now - timedelta(days=1)
@@ -225,7 +227,7 @@ class FakeFinanceApi:
             at=self.now,
             version=VERSION if self.ready else None,
             hourly=self.index("all", "hour", since, self.now),
-            daily=self.index("all", "day", since.replace(hour=0), self.now + timedelta(days=1)),
+            daily=self.index("all", "day", since, self.now),
             stories_today=sum(story.published_at > day for story in stories),
             negative_today=sum(story.published_at > day for story in bad),
             up=[mover for mover in movers if mover.change > 0],
@@ -285,8 +287,9 @@ class FakeFinanceApi:
 
 def weighed(text: str) -> list[TokenShape]:
     """Each word of the text with a weight."""
+    heavy = {**WORDS, "halts": "negative", "leak": "negative", "lost": "negative"}
     return [
-        TokenShape(token=word, weight=0.8 if word.casefold().strip(".,") in WORDS else -0.05)
+        TokenShape(token=word, weight=0.8 if word.casefold().strip(".,") in heavy else -0.05)
         for word in text.split()
     ]
 

@@ -235,12 +235,12 @@ def test_feedback_becomes_examples_with_the_company_marked(api: Api) -> None:
         text="Call ada@example.com. Acme rises again, says Acme.",
         company="acme",
     )
-    api.post("/feedback", author="Bo", label="negative", text="All is lost")
+    api.post("/feedback", author="Bo", label="negative", text="All is lost [again]")
     dataset = read_feedback(api.engine, "finance")
     assert [(one.text, one.label) for one in dataset.examples] == [
         ("Siemens falls after a warning, [ Philips ] gains on new orders", "neutral"),
         ("[ Acme ] rises again, says [ Acme ].", "positive"),
-        ("All is lost", "negative"),
+        ("All is lost (again)", "negative"),
     ]
     with api.engine.connect() as connection:
         row = connection.execute(select(feedback).order_by(feedback.c.id)).first()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 import streamlit as st
 
@@ -14,6 +15,8 @@ from shared.api.finance_alerts import Overview
 from shared.ui.connection import api, needed
 from shared.ui.reader import local, reader_zone
 from shared.ui.wording import counted, percent
+
+DeltaColor = Literal["normal", "inverse", "off"]
 
 DAYS = 10
 LOOK_AGAIN_SECONDS = 60
@@ -38,35 +41,43 @@ def show_numbers(overview: Overview) -> None:
     before, now = mood_then_and_now(overview.hourly)
     share = overview.negative_today / overview.stories_today if overview.stories_today else None
     feeds = overview.feeds
-    with st.container(horizontal=True):
-        st.metric(
+    shown: tuple[tuple[str, str, str | None, DeltaColor, str | None], ...] = (
+        (
             "Mood",
             "–" if now is None else f"{now:+.2f}",
-            None if now is None or before is None else f"{now - before:+.2f} since yesterday",
-            help="the index of all stories, from -1 (bad) to +1 (good)",
-            border=True,
-            width=190,
-        )
-        st.metric("Stories in 24 hours", f"{overview.stories_today:,}", border=True, width=150)
-        st.metric(
+            None if now is None or before is None else f"{now - before:+.2f} in a day",
+            "normal",
+            "the index of all stories, from -1 (bad) to +1 (good)",
+        ),
+        ("Stories", f"{overview.stories_today:,}", "in 24 hours", "off", None),
+        (
             "Negative",
             f"{overview.negative_today:,}",
-            None if share is None else f"{percent(share)} of them",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-            width=150,
-        )
-        st.metric("Open alerts", f"{len(overview.open_alerts):,}", border=True, width=130)
-        st.metric(
+            "none" if share is None else f"{percent(share)} of them",
+            "off",
+            None,
+        ),
+        ("Alerts", f"{len(overview.open_alerts):,}", "open", "off", None),
+        (
             "Feeds",
             f"{feeds.active:,}",
-            f"{feeds.failing} failing" if feeds.failing else "all well" if feeds.active else None,
-            delta_color="inverse" if feeds.failing else "off",
-            delta_arrow="off",
-            border=True,
-            width=140,
-        )
+            f"{feeds.failing} failing" if feeds.failing else "none failing",
+            "inverse" if feeds.failing else "off",
+            None,
+        ),
+    )
+    with st.container(horizontal=True):
+        for title, value, delta, color, meaning in shown:
+            st.metric(
+                title,
+                value,
+                delta,
+                delta_color=color,
+                delta_arrow="auto" if color == "normal" else "off",
+                help=meaning,
+                border=True,
+                width=156,
+            )
 
 
 def show_movers(overview: Overview) -> None:
