@@ -106,6 +106,16 @@ def test_alerts_of_quiet_hours_are_sent_afterwards(engine: Engine) -> None:
     assert row.next_attempt_at == NOON + 2 * HOUR
 
 
+def test_alerts_of_a_past_that_is_played_again_are_written_and_not_sent(engine: Engine) -> None:
+    add_rule(engine, level=-0.4)
+    add_target(engine)
+    with engine.begin() as connection:
+        store_story(connection, "s1", NOON)
+        assert len(evaluate_rules(connection, NOON, send=False)) == 1
+    (alert,) = AlertStore(engine).page(now=NOON).alerts
+    assert alert.deliveries == ()
+
+
 def test_what_is_rolled_back_is_raised_by_the_next_one(engine: Engine) -> None:
     add_rule(engine, level=-0.4)
     add_target(engine)

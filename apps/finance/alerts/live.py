@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -32,12 +31,14 @@ from shared.storage.finance_tables import (
 )
 
 
-def evaluate_rules(connection: Connection, now: datetime) -> tuple[Firing, ...]:
+def evaluate_rules(
+    connection: Connection, now: datetime, *, send: bool = True
+) -> tuple[Firing, ...]:
     """Evaluate all enabled rules on what is stored, and write the alerts that they raise.
 
     Every enabled target gets one delivery of each alert, due at once or when the rule's quiet
-    hours are over. Evaluations of one database wait for each other. Without a rule it costs one
-    query.
+    hours are over; none with ``send`` false, for news of the past that is played again.
+    Evaluations of one database wait for each other. Without a rule it costs one query.
     """
     now = utc(now)
     rules = _enabled_rules(connection)
@@ -57,7 +58,8 @@ def evaluate_rules(connection: Connection, now: datetime) -> tuple[Firing, ...]:
     )
     _keep_states(connection, outcome.states)
     for firing in outcome.firings:
-        _raise_alert(connection, firing)
+        if _write_alert(connection, firing) and send:
+            _write_deliveries(connection, firing)
     return outcome.firings
 
 
@@ -141,11 +143,11 @@ def _keep_states(connection: Connection, states: Mapping[StateKey, RuleState]) -
             connection.execute(insert(table).values(key | values))
 
 
-def _raise_alert(connection: Connection, firing: Firing) -> None:
-    """Write an alert and what is to be sent of it, unless it stands already."""
+def _write_alert(connection: Connection, firing: Firing) -> bool:
+    """Write an alert; whether it is new."""
     there = select(alerts.c.id).where(alerts.c.id == firing.id)
     if connection.execute(there).first() is not None:
-        return
+        return False
     connection.execute(
         insert(alerts).values(
             id=firing.id,
@@ -159,11 +161,18 @@ def _raise_alert(connection: Connection, firing: Firing) -> None:
             note="",
         )
     )
+    return True
+
+
+def _write_deliveries(connection: Connection, firing: Firing) -> None:
+    """Write what is to be sent of an alert: one delivery an enabled target."""
     targets = connection.execute(
         select(alert_targets).where(alert_targets.c.enabled).order_by(alert_targets.c.id)
     ).all()
-    message = message_of(connection, firing) if targets else {}
-    rows: list[dict[str, Any]] = []
+    if not targets:
+        return
+    message = message_of(connection, firing)
+    rows = []
     for target in targets:
         event = event_id(firing.id, target.id)
         rows.append(
@@ -178,5 +187,4 @@ def _raise_alert(connection: Connection, firing: Firing) -> None:
                 "next_attempt_at": firing.send_at,
             }
         )
-    if rows:
-        connection.execute(insert(deliveries), rows)
+    connection.execute(insert(deliveries), rows)
