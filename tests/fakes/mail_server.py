@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ class MailServer:
 
     ``refuse_recipient`` and ``refuse_data`` are replies that are given instead of accepting;
     ``drop_after_data`` hangs up as soon as a message was taken; ``offers_login`` announces AUTH.
+    ``encryption`` is offered by STARTTLS where it is set; ``encrypted`` counts such sessions.
     """
 
     port: int = 0
@@ -34,6 +36,8 @@ class MailServer:
     refuse_data: str | None = None
     drop_after_data: bool = False
     offers_login: bool = False
+    encryption: ssl.SSLContext | None = None
+    encrypted: int = 0
 
 
 @contextmanager
@@ -45,16 +49,23 @@ def mail_server() -> Iterator[MailServer]:
         def handle(self) -> None:
             self.sender, self.recipients = "", []
             self._say("220 fake ESMTP")
-            for raw in self.rfile:
-                line = raw.decode().rstrip("\r\n")
+            while line := self.rfile.readline().decode().rstrip("\r\n"):
                 if not self._obey(line.split(" ", 1)[0].upper(), line):
                     return
+
+        def finish(self) -> None:
+            super().finish()
+            self.connection.close()
 
         def _obey(self, verb: str, line: str) -> bool:
             """Whether the session goes on."""
             if verb == "EHLO":
                 login = "250-AUTH PLAIN\r\n" if state.offers_login else ""
-                self._say(f"250-fake\r\n{login}250 8BITMIME")
+                tls = "250-STARTTLS\r\n" if state.encryption else ""
+                self._say(f"250-fake\r\n{login}{tls}250 8BITMIME")
+            elif verb == "STARTTLS" and state.encryption:
+                self._say("220 go on")
+                return self._encrypt(state.encryption)
             elif verb == "AUTH":
                 _, user, password = base64.b64decode(line.split()[-1]).decode().split("\0")
                 state.logins.append((user, password))
@@ -76,13 +87,23 @@ def mail_server() -> Iterator[MailServer]:
                 self._say("502 not known")
             return True
 
+        def _encrypt(self, context: ssl.SSLContext) -> bool:
+            try:
+                self.connection = context.wrap_socket(self.connection, server_side=True)
+            except OSError:
+                return False  # the client does not trust the certificate
+            self.rfile = self.connection.makefile("rb")
+            self.wfile = self.connection.makefile("wb", buffering=0)
+            state.encrypted += 1
+            return True
+
         def _data(self) -> bool:
             if state.refuse_data:
                 self._say(state.refuse_data)
                 return True
             self._say("354 go on")
             lines: list[bytes] = []
-            for line in self.rfile:
+            while line := self.rfile.readline():
                 if line == b".\r\n":
                     break
                 lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -20,7 +22,7 @@ from sqlalchemy import Engine, insert, select, update
 
 from apps.finance.alerts.sending import alert_senders
 from shared.monitoring.delivery import CLAIM, MOST_ATTEMPTS, DeliveryCounts, deliver_due, event_id
-from shared.monitoring.mail import MailSettings
+from shared.monitoring.mail import MailSender, MailSettings
 from shared.monitoring.webhook import verify
 from shared.storage.engine import open_database
 from shared.storage.finance_tables import alert_targets, alerts, deliveries
@@ -239,7 +241,7 @@ import sys
 from datetime import datetime
 from apps.finance.alerts.sending import alert_senders
 from shared.monitoring.delivery import deliver_due
-from shared.monitoring.mail import MailSettings
+from shared.monitoring.mail import MailSender, MailSettings
 from shared.storage.engine import open_database
 from shared.web.addresses import AddressPolicy
 engine = open_database(sys.argv[1])
@@ -343,6 +345,37 @@ def test_nothing_is_sent_in_the_clear_where_encryption_was_asked_for(sqlite: Eng
         assert deliver(sqlite, NOON, mail=settings) == DeliveryCounts(failed=1)
     assert "STARTTLS" in rows(sqlite)[0].last_error
     assert (server.received, server.logins) == ([], [])
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of our own for this machine, with its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    file = tmp_path / "server.pem"
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{file}.key", "-out", str(file)]
+    with (tmp_path / "openssl.log").open("wb") as log:
+        subprocess.run([openssl, *made, *names], check=True, stderr=log)
+    return file
+
+
+def test_mail_is_encrypted_for_a_server_that_is_the_one_it_says(
+    sqlite: Engine, certificate: Path
+) -> None:
+    mail_event(sqlite)
+    with mail_server() as server:
+        server.encryption = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.encryption.load_cert_chain(certificate, f"{certificate}.key")
+        settings = mail_settings(server, security="starttls")
+        # The system does not know who signed it: nothing is sent.
+        assert deliver(sqlite, NOON, mail=settings) == DeliveryCounts(failed=1)
+        assert "CERTIFICATE_VERIFY_FAILED" in rows(sqlite)[0].last_error
+        trusting = MailSender(settings, ssl_context=ssl.create_default_context(cafile=certificate))
+        later = NOON + timedelta(hours=1)
+        assert deliver_due(sqlite, later, {"email": trusting}) == DeliveryCounts(delivered=1)
+    assert (len(server.received), server.encrypted) == (1, 1)
 
 
 def test_mail_waits_until_there_is_a_server(sqlite: Engine) -> None:
