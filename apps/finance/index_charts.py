@@ -26,10 +26,11 @@ def index_chart(
     """
     points = index_frame(line, zone)
     stories = volume_frame(bars, zone)
+    whole = alt.Scale(type="utc", domain=_range_of(line, stories, zone))
     x = alt.X(
         "at:T",
         title=None,
-        scale=alt.Scale(type="utc"),
+        scale=whole,
         axis=alt.Axis(format="%d %b", tickCount="day", grid=False, labelOverlap=True),
     )
     # The bars keep to the lowest quarter: their axis goes to four times the highest.
@@ -51,7 +52,7 @@ def index_chart(
         alt.Chart(stories)
         .mark_bar(opacity=0.75)
         .encode(
-            x=alt.X("begin:T", scale=alt.Scale(type="utc")),
+            x=alt.X("begin:T", scale=whole),
             x2="end:T",
             y=volume,
             y2="base:Q",
@@ -127,9 +128,10 @@ def volume_frame(series: IndexSeries, zone: tzinfo) -> pd.DataFrame:
         if not point.volume:
             continue
         begin = _begin(point, step)
+        gap = (point.at - begin) * 0.08
         shared = {
-            "begin": _clock(begin, zone) + step * 0.08,
-            "end": _clock(begin, zone) + step * 0.92,
+            "begin": _clock(begin, zone) + gap,
+            "end": _clock(point.at, zone) - gap,
             "span": f"{_told(begin, zone)} to {_told(point.at, zone)}",
             "utc": f"{_told(begin, UTC)} to {_told(point.at, UTC)}",
             "stories": point.volume,
@@ -191,6 +193,15 @@ def movers_chart(up: Sequence[Mover], down: Sequence[Mover]) -> alt.LayerChart:
         height=46 + 34 * max(1, len(movers)),
         padding={"left": 0, "right": 16, "top": 5, "bottom": 0},
     )
+
+
+def _range_of(line: IndexSeries, bars: pd.DataFrame, zone: tzinfo) -> Any:
+    """From where the index was asked for to where it ends, known or not; in milliseconds."""
+    moments = [_clock(point.at, zone) for point in line.points]
+    if len(moments) < 2:
+        return alt.Undefined
+    begin = min([moments[0], *bars["begin"]])
+    return [moment.replace(tzinfo=UTC).timestamp() * 1000 for moment in (begin, moments[-1])]
 
 
 def _nearest() -> alt.Parameter:

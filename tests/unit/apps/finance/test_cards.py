@@ -77,6 +77,7 @@ def test_an_alert_tells_its_numbers_stories_and_way(fake) -> None:
     assert "Norvik Energy: Mood of a watched company turns bad" in html
     assert "index -0.71" in html
     assert "below the level" in html
+    assert "stories: 9" in html
     assert "sent to webhook https://desk.test/hook" in html
     assert "https://harbourwire.test/0" in html
     assert "acknowledged by Ada" in alert_html(fake.alerts[2], UTC, MORNING)

@@ -52,6 +52,8 @@ def test_a_step_that_is_cut_short_begins_where_it_should() -> None:
     hour = volume_frame(series("hour", point(at, 0.1, 3)), UTC)
     assert day["span"][0].startswith("Tue 24 Nov, 00:00 to Tue 24 Nov, 09:20")
     assert hour["span"][0].startswith("Tue 24 Nov, 09:00 to")
+    assert MIDNIGHT.replace(tzinfo=None) < day["begin"][0] < day["end"][0]
+    assert day["end"][0] < at.replace(tzinfo=None)
 
 
 def test_the_chart_keeps_line_and_bars_on_axes_of_their_own() -> None:
@@ -61,7 +63,12 @@ def test_the_chart_keeps_line_and_bars_on_axes_of_their_own() -> None:
     bars, moods = drawn["layer"]
     assert bars["encoding"]["y"]["scale"]["domain"] == [0, 42.0]
     assert moods["layer"][0]["encoding"]["y"]["scale"]["domain"] == [-1, 1]
-    assert bars["encoding"]["x"]["scale"]["type"] == "utc"
+    begin = datetime(2026, 11, 23, 1, 0, tzinfo=UTC) + timedelta(days=0.08)
+    end = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+    assert bars["encoding"]["x"]["scale"] == {
+        "type": "utc",
+        "domain": [begin.timestamp() * 1000, end.timestamp() * 1000],
+    }
 
 
 def test_a_chart_of_nothing_is_a_chart() -> None:
