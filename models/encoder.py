@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from models.target_marks import TargetMarks
 from shared.errors import EncoderError
 from shared.finetuning.batching import TokenisedTexts, inference_batches
 from shared.finetuning.dropout import ByteDropout
@@ -26,6 +27,8 @@ from shared.finetuning.progress import ProgressReporter
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 Pooling = Literal["mean", "first"]
+MARKED_SPANS = "triptych_marked_spans"
+"""The key in the pooling's configuration that says that marked spans are pooled."""
 
 
 class TextEncoder(nn.Module):
@@ -40,6 +43,7 @@ class TextEncoder(nn.Module):
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.pooling: Pooling = pooling
+        self.marks: TargetMarks | None = None
         self.dimensions = int(backbone.config.hidden_size)  # type: ignore[union-attr,arg-type]
 
     @classmethod
@@ -85,7 +89,19 @@ class TextEncoder(nn.Module):
         longest = int(getattr(backbone.config, "max_position_embeddings", max_length) or max_length)
         offset = 2 if getattr(backbone.config, "model_type", "") in _OFFSET_POSITIONS else 0
         limit = max(4, min(max_length, longest - offset))
-        return cls(name, backbone, tokenizer, limit, _read_pooling(Path(str(source))))
+        config = _read_pooling(Path(str(source)))
+        pooling: Pooling = "first" if config.get("pooling_mode_cls_token") else "mean"
+        encoder = cls(name, backbone, tokenizer, limit, pooling)
+        if config.get(MARKED_SPANS):
+            encoder.pool_marked_spans()
+        return encoder
+
+    def pool_marked_spans(self) -> None:
+        """From here on pool a text over its spans in square brackets, where it has some.
+
+        The vector is then of what is marked, read in its context; see ``TargetMarks``.
+        """
+        self.marks = TargetMarks.of(self.tokenizer, self.name)
 
     def tokenise(self, texts: Sequence[str]) -> TokenisedTexts:
         """Token ids of each text, cut at ``max_length`` with the end marker kept."""
@@ -99,11 +115,11 @@ class TextEncoder(nn.Module):
         hidden = self.backbone(
             input_ids=input_ids, attention_mask=attention_mask
         ).last_hidden_state.float()
-        if self.pooling == "first":
-            pooled = hidden[:, 0]
-        else:
-            weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
-            pooled = (hidden * weights).sum(1) / weights.sum(1).clamp(min=1.0)
+        pooled = hidden[:, 0] if self.pooling == "first" else _mean(hidden, attention_mask)
+        if self.marks is not None:
+            inside = self.marks.inside(input_ids, attention_mask)
+            marked = inside.any(dim=1, keepdim=True)
+            pooled = torch.where(marked, _mean(hidden, inside), pooled)
         return nn.functional.normalize(pooled, dim=-1)
 
     @property
@@ -165,7 +181,10 @@ class TextEncoder(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         self.backbone.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
         self.tokenizer.save_pretrained(folder)
-        pooling = {"pooling_mode_cls_token": self.pooling == "first"}
+        pooling = {
+            "pooling_mode_cls_token": self.pooling == "first",
+            MARKED_SPANS: self.marks is not None,
+        }
         (folder / "1_Pooling").mkdir(exist_ok=True)
         (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling), encoding="utf-8")
 
@@ -216,9 +235,15 @@ def _refuse_unsafe(folder: Path) -> None:
         raise EncoderError(message, path=str(folder))
 
 
-def _read_pooling(folder: Path) -> Pooling:
+def _read_pooling(folder: Path) -> dict[str, Any]:
     path = folder / "1_Pooling" / "config.json"
     if not path.is_file():
-        return "mean"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    return "first" if config.get("pooling_mode_cls_token") else "mean"
+        return {}
+    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return config
+
+
+def _mean(hidden: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """The mean [b, d] of the hidden states [b, t, d] that are chosen [b, t]."""
+    weights = chosen.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1.0)

@@ -174,7 +174,10 @@ def prepare_data(
 
 def choose_encoder(name: str | None, recipe: Recipe) -> TextEncoder:
     """Step 2: the pre-trained model, its weights checked."""
-    return TextEncoder.load(name, max_length=recipe.max_length)
+    encoder = TextEncoder.load(name, max_length=recipe.max_length)
+    if recipe.marked_spans:
+        encoder.pool_marked_spans()
+    return encoder
 
 
 def set_hyperparameters(recipe: Recipe, splits: Splits) -> MethodChoice:

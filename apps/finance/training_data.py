@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from apps.finance.records import SENTIMENTS
 from apps.finance.targets import mark, mark_name
@@ -25,6 +26,9 @@ SHIPPED: Mapping[str, Path] = {SAMPLE_SOURCE: SAMPLES / "headlines.csv"}
 MEASURED_BY = ("agreement", "asked", "conflict")
 """Details by which an evaluation is broken down: annotators' agreement; whether the whole text or
 one company was asked about; whether its headline is good for one company and not for another."""
+
+DEFAULTS: Mapping[str, Any] = {"marked_spans": True}
+"""Fields of the recipe in which this app differs: a marked company is pooled over its mark."""
 
 SPELLINGS: Mapping[str, str] = {
     "negative": "negative", "neg": "negative", "bearish": "negative", "bad": "negative",

@@ -57,6 +57,9 @@ class Recipe(BaseModel):
     precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
         default="auto", description="of the matrix products; weights are always fp32"
     )
+    marked_spans: bool = Field(
+        default=False, description="whether texts are pooled over their spans in square brackets"
+    )
     max_length: int = Field(default=128, ge=4, le=8_192, description="tokens kept of a text")
     head_scale: float = Field(default=20.0, gt=0, description="factor on the cosines of the head")
     head_regularisation: float = Field(

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from apps.finance.training_data import APP, MEASURED_BY, SAMPLE_SOURCE, load_source
+from apps.finance.training_data import (
+    APP,
+    DEFAULTS,
+    MEASURED_BY,
+    SAMPLE_SOURCE,
+    load_source,
+)
 from data_connectors.data_source import DataSource, count_rejects
 from shared.command_line import print_json, reports_errors, say
 from shared.records import Dataset
@@ -63,7 +69,7 @@ def train(
     trained = train_and_gate(
         dataset,
         app=APP,
-        recipe=make_recipe(method=method, seed=seed, **parse_fields(fields)),
+        recipe=make_recipe(**{**DEFAULTS, "method": method, "seed": seed, **parse_fields(fields)}),
         settings=settings,
         source=source.for_card(),
         author=getpass.getuser(),

@@ -125,3 +125,29 @@ def test_an_unknown_encoder_says_what_to_do() -> None:
 def test_words_of_the_fake_tokenizer_are_known(tmp_path: Path) -> None:
     encoder = TextEncoder.load(tiny_encoder(tmp_path, words=WORDS))
     assert encoder.tokenizer.unk_token_id not in encoder.tokenise(["where is my order"]).ids
+
+
+def test_a_marked_text_is_pooled_over_what_is_marked(tmp_path: Path) -> None:
+    folder = tiny_encoder(tmp_path / "tiny", words=(*WORDS, "[", "]"))
+    plain, marked = TextEncoder.load(folder), TextEncoder.load(folder)
+    marked.pool_marked_spans()
+    text, other = "[ refund ] parcel invoice", "refund parcel [ invoice ]"
+    assert not np.allclose(marked.embed([text]), plain.embed([text]), atol=1e-3)
+    assert not np.allclose(marked.embed([text]), marked.embed([other]), atol=1e-3)
+    assert np.allclose(marked.embed(["refund card"]), plain.embed(["refund card"]), atol=1e-6)
+
+
+def test_marked_pooling_is_saved_with_the_encoder(tmp_path: Path) -> None:
+    encoder = TextEncoder.load(tiny_encoder(tmp_path / "tiny", words=(*WORDS, "[", "]")))
+    encoder.pool_marked_spans()
+    encoder.save(tmp_path / "saved")
+    again = TextEncoder.load(tmp_path / "saved")
+    texts = ["[ refund ] parcel", "parcel and [ card ]", "no mark"]
+    assert np.allclose(encoder.embed(texts), again.embed(texts), atol=1e-6)
+    assert again.marks == encoder.marks
+
+
+def test_a_vocabulary_without_brackets_cannot_mark(tmp_path: Path) -> None:
+    encoder = TextEncoder.load(tiny_encoder(tmp_path / "tiny"))
+    with pytest.raises(EncoderError, match="square brackets"):
+        encoder.pool_marked_spans()
