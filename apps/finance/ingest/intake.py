@@ -162,7 +162,10 @@ class Intake:
             return _Plan(stamp, comparison, reworded=tuple(reworded))
         vectors = stored_vectors(self._scorer.embed([one.words.lead for one in to_read]))
         count = len(comparison.new)
-        newcomers = [Newcomer(self._new_id(), one.title, one.story_time) for one in comparison.new]
+        newcomers = [
+            Newcomer(self._new_id(), one.title, one.story_time, one.publisher)
+            for one in comparison.new
+        ]
         if newcomers:
             with connect() as connection:
                 self._near.extend(connection, [one.published_at for one in newcomers])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -14,9 +15,15 @@ pytestmark = pytest.mark.unit
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def place(*titles: str, apart: timedelta = timedelta(0), threshold: float = 0.8) -> list[Placement]:
+def place(
+    *titles: str,
+    apart: timedelta = timedelta(0),
+    threshold: float = 0.8,
+    publishers: Sequence[str] = tuple("abcdef"),
+) -> list[Placement]:
     newcomers = [
-        Newcomer(str(number), title, NOW + number * apart) for number, title in enumerate(titles)
+        Newcomer(str(number), title, NOW + number * apart, publishers[number])
+        for number, title in enumerate(titles)
     ]
     vectors = WordScorer().embed(titles)
     return NearDuplicates(threshold=threshold).place("news", newcomers, vectors)
@@ -92,3 +99,11 @@ def test_what_contradicts_the_nearest_can_join_the_next() -> None:
 
 def test_nothing_is_placed_where_nothing_came() -> None:
     assert NearDuplicates().place("news", [], np.zeros((0, 4), np.float32)) == []
+
+
+def test_one_publisher_repeats_itself_only_word_for_word() -> None:
+    column, next_day = "Morning bid: oil is up and yields", "Morning bid: oil is up and away"
+    by_one = place(column, next_day, column, threshold=0.7, publishers="aaa")
+    assert [one.story_id for one in by_one] == ["0", "1", "0"]
+    by_two = place(column, next_day, threshold=0.7, publishers="ab")
+    assert [one.story_id for one in by_two] == ["0", "0"]
