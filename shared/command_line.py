@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import getpass
 import importlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
 from shared.errors import TriptychError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from shared.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,3 +82,37 @@ def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
             fail(error)
 
     return run
+
+
+def user_name() -> str:
+    """Who runs the command, "unknown" where the system has no name for them."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def actor_name() -> str:
+    """Who acts, as the audit log has it: the user's name at the command line."""
+    name = user_name()
+    return "the command line" if name == "unknown" else f"{name} at the command line"
+
+
+author_option = click.option(
+    "--author", default=user_name, show_default="your user name", help="Who does it: recorded."
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else."
+)
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Engine]:
+    """The installation's database, closed at the end."""
+    from shared.storage.engine import open_database
+
+    engine = open_database(settings.database)
+    try:
+        yield engine
+    finally:
+        engine.dispose()

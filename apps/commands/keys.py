@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from shared.command_line import print_json, reports_errors, say
+from shared.command_line import actor_name, database, print_json, reports_errors, say
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    pass
 
 SCOPES = ("use", "review", "admin")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -24,24 +21,6 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 @click.group()
 def keys() -> None:
     """Create, list and revoke API keys."""
-
-
-@contextmanager
-def _database() -> Iterator[Engine]:
-    from shared.storage.engine import open_database
-
-    engine = open_database(Settings().database)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
-def _actor() -> str:
-    try:
-        return f"{getpass.getuser()} at the command line"
-    except (KeyError, OSError):
-        return "the command line"
 
 
 @keys.command()
@@ -61,8 +40,10 @@ def create(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     """Make a key and print it, this once."""
     from shared.serving.keys import create_key
 
-    with _database() as engine:
-        made = create_key(engine, name=name, scopes=scopes, actor=_actor(), now=datetime.now(UTC))
+    with database(Settings()) as engine:
+        made = create_key(
+            engine, name=name, scopes=scopes, actor=actor_name(), now=datetime.now(UTC)
+        )
     if as_json:
         print_json({"id": made.id, "name": made.name, "scopes": made.scopes, "key": made.secret})
         return
@@ -78,7 +59,7 @@ def list_command(as_json: bool) -> None:
     """List the keys, without their secrets."""
     from shared.serving.keys import list_keys
 
-    with _database() as engine:
+    with database(Settings()) as engine:
         found = list_keys(engine)
     if as_json:
         print_json({"keys": [_as_dict(asdict(key)) for key in found]})
@@ -107,8 +88,8 @@ def revoke(id: str, as_json: bool) -> None:
     """End the key of that ID at once."""
     from shared.serving.keys import revoke_key
 
-    with _database() as engine:
-        key = revoke_key(engine, id, actor=_actor(), now=datetime.now(UTC))
+    with database(Settings()) as engine:
+        key = revoke_key(engine, id, actor=actor_name(), now=datetime.now(UTC))
     if as_json:
         print_json(_as_dict(asdict(key)))
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.command_line import print_json, reports_errors, say
+from shared.command_line import print_json, reports_errors, say, user_name
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def promote(version: str, app: str, force: bool, author: str | None, as_json: bo
         registry,
         app,
         candidate,
-        author=author or _user(),
+        author=author or user_name(),
         now=datetime.now(UTC),
         force=force,
     )
@@ -119,7 +118,7 @@ def promote(version: str, app: str, force: bool, author: str | None, as_json: bo
 @reports_errors
 def rollback(app: str, author: str | None, as_json: bool) -> None:
     """Put the version before the present one back in use."""
-    _report(_registry().rollback(app, author=author or _user(), now=datetime.now(UTC)), as_json)
+    _report(_registry().rollback(app, author=author or user_name(), now=datetime.now(UTC)), as_json)
 
 
 def _report(promotion: Promotion, as_json: bool) -> None:
@@ -182,10 +181,3 @@ def _card_lines(card: Mapping[str, Any], indent: str = "") -> list[str]:
             shown = f"{value:.4g}" if isinstance(value, float) else value
             lines.append(f"{indent}{name}: {shown}")
     return lines
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "the command line"

@@ -8,14 +8,12 @@ from datetime import UTC, datetime
 from fastapi import APIRouter
 from sqlalchemy import Engine
 
-from apps.finance.overview import OverviewService
-from apps.finance.router import finance_router
-from apps.finance.scoring.in_use import RULES_FILE, ScorerInUse, scorer_in_use
-from apps.finance.scoring.prior_rules import load_rules
-from apps.finance.scoring.rule_decisions import PriorRules
-from apps.finance.service import FinanceService
+from apps.finance.scoring.in_use import ScorerInUse, scorer_in_use
+from apps.finance.serving.overview import OverviewService
+from apps.finance.serving.router import finance_router
+from apps.finance.serving.service import FinanceService
+from apps.finance.serving.upkeep import UpkeepService
 from apps.finance.training_data import APP
-from apps.finance.upkeep import UpkeepService
 from models.registry import ModelRegistry
 from shared.privacy import mask_personal_data
 from shared.settings import Settings
@@ -81,20 +79,16 @@ def served_finance(
     *,
     clock: Clock = utc_now,
     scorer: ScorerInUse | None = None,
-    rules: PriorRules | None = None,
     resolve: Resolve = system_addresses,
 ) -> ServedFinance:
     """The monitor over a database and a registry. Raises SettingsError for bad allowed addresses.
 
-    ``scorer`` and its ``rules`` stand in for those of the installation, ``resolve`` for the
-    system's name service.
+    ``scorer`` stands in for that of the installation, ``resolve`` for the system's name service.
     """
     used = scorer or scorer_in_use(settings, registry, engine)
-    own_rules = settings.home / RULES_FILE
     service = FinanceService(
         engine=engine,
         scorer=used,
-        rules=rules or load_rules(own_rules if own_rules.is_file() else None),
         mask=mask_personal_data,
         clock=clock,
     )

@@ -203,6 +203,5 @@ def make_monitor(
         registry,
         clock=lambda: now,
         scorer=scorer,  # type: ignore[arg-type]
-        rules=shipped_rules(),
         resolve=lambda host, port, timeout: ["93.184.216.34"],
     )

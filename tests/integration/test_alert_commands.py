@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from apps.cli import main
 from apps.finance.alerts.live import evaluate_rules
-from apps.finance.commands.installation import later_moment, moment
+from apps.finance.commands.moments import later_moment, moment
 from shared.errors import DataError
 from shared.settings import Settings
 from shared.storage.engine import open_database

@@ -20,7 +20,7 @@ from shared.settings import Settings
 from shared.storage.engine import open_database
 from shared.storage.tables import audit_log, feedback
 from tests.fakes.assembled_api import eventually
-from tests.fakes.finance_monitor import NOW, VERSION, ScorerFake, fill, shipped_rules
+from tests.fakes.finance_monitor import NOW, VERSION, ScorerFake, fill
 from tests.fakes.support_desk import PointerFake
 
 pytestmark = pytest.mark.integration
@@ -38,7 +38,6 @@ class Api:
             PointerFake({}),  # type: ignore[arg-type]
             clock=lambda: NOW,
             scorer=self.scorer,  # type: ignore[arg-type]
-            rules=shipped_rules(),
             resolve=lambda host, port, timeout: ["93.184.216.34"],
         )
         authenticator = Authenticator(engine if keys else None, keys)

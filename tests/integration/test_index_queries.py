@@ -7,9 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from apps.finance.index_queries import company_readings, index_points, known_since, sightings
 from apps.finance.records import ScoredMention
-from apps.finance.timeline import Sighting
+from apps.finance.sentiment_index.queries import (
+    company_readings,
+    index_points,
+    known_since,
+    sightings,
+)
+from apps.finance.sentiment_index.timeline import Sighting
 from shared.storage.engine import reading
 from tests.fakes.scored_rows import row, store_story
 

@@ -24,8 +24,8 @@ from apps.support.conversation.knowledge import SAMPLE_SOURCE
 from apps.support.learning.improvement import add_intent, retrain
 from apps.support.learning.review import queue, resolve
 from apps.support.learning.training_data import load_source
-from data_connectors.data_source import DataSource, source_of
 from apps.support.learning.versions import RegistryModels
+from data_connectors.data_source import DataSource, source_of
 from data_connectors.feedback import read_feedback
 from models.registry import ModelRegistry, ModelVersion
 from models.text_classifier import TextPredictor

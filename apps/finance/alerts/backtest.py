@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from apps.finance.alerts.evaluation import Firing, RuleState, StateKey, evaluate
 from apps.finance.alerts.rules import AlertRule
-from apps.finance.index import EPOCH
-from apps.finance.timeline import Sighting, Timeline, entry_of, subjects_of, utc
+from apps.finance.sentiment_index.index import EPOCH
+from apps.finance.sentiment_index.timeline import Sighting, Timeline, entry_of, subjects_of, utc
 
 HOUR = timedelta(hours=1)
 

@@ -11,8 +11,8 @@ from apps.finance.alerts.backtest import backtest
 from apps.finance.alerts.evaluation import Firing
 from apps.finance.alerts.measuring import looks_at
 from apps.finance.alerts.rules import AlertRule
-from apps.finance.index_queries import known_since, sightings
-from apps.finance.timeline import utc
+from apps.finance.sentiment_index.queries import known_since, sightings
+from apps.finance.sentiment_index.timeline import utc
 from shared.storage.engine import reading
 from shared.storage.finance_tables import stories, watched_companies
 

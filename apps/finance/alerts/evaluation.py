@@ -16,7 +16,7 @@ from typing import Any
 
 from apps.finance.alerts.measuring import Measurement, measure
 from apps.finance.alerts.rules import AlertRule, EventParameters
-from apps.finance.timeline import Timeline
+from apps.finance.sentiment_index.timeline import Timeline
 
 StateKey = tuple[str, str]
 """The ids of a rule and its subject."""

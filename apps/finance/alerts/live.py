@@ -18,8 +18,15 @@ from apps.finance.alerts.measuring import looks_at
 from apps.finance.alerts.messages import message_of
 from apps.finance.alerts.rule_store import rules_of
 from apps.finance.alerts.rules import AlertRule, EventParameters
-from apps.finance.index_queries import Window, known_since, sightings
-from apps.finance.timeline import Entry, Sighting, Timeline, entry_of, subjects_of, utc
+from apps.finance.sentiment_index.queries import Window, known_since, sightings
+from apps.finance.sentiment_index.timeline import (
+    Entry,
+    Sighting,
+    Timeline,
+    entry_of,
+    subjects_of,
+    utc,
+)
 from shared.monitoring.delivery import event_id
 from shared.storage.finance_tables import (
     alert_rule_states,

@@ -19,7 +19,7 @@ from apps.finance.alerts.rules import (
     IndexParameters,
     ThresholdParameters,
 )
-from apps.finance.index import (
+from apps.finance.sentiment_index.index import (
     PAST_WEEKS,
     WEEK,
     compare_volume,
@@ -28,7 +28,7 @@ from apps.finance.index import (
     reading,
     remembered,
 )
-from apps.finance.timeline import Entry, Timeline
+from apps.finance.sentiment_index.timeline import Entry, Timeline
 
 MOST_STORIES = 20
 """Stories that an alert keeps as evidence; event alerts keep up to MOST_EVENT_STORIES."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from apps.finance.alerts.evaluation import Firing
-from apps.finance.timeline import ALL
+from apps.finance.sentiment_index.timeline import ALL
 from shared.storage.finance_tables import mentions, stories, watched_companies
 
 

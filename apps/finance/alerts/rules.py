@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from apps.finance.alerts.quiet_hours import QuietHours
-from apps.finance.index import HALF_LIFE_HOURS
+from apps.finance.sentiment_index.index import HALF_LIFE_HOURS
 from shared.errors import DataError
 
 RuleKind = Literal["threshold", "fall", "burst", "event"]

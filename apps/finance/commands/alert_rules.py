@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from apps.finance.commands.installation import author_option, database, json_option
-from shared.command_line import print_json, reports_errors, say
+from shared.command_line import (
+    author_option,
+    database,
+    json_option,
+    print_json,
+    reports_errors,
+    say,
+)
 from shared.errors import DataError
 from shared.settings import Settings
 

@@ -8,8 +8,14 @@ from datetime import UTC, datetime
 
 import click
 
-from apps.finance.commands.installation import author_option, database, json_option
-from shared.command_line import print_json, reports_errors, say
+from shared.command_line import (
+    author_option,
+    database,
+    json_option,
+    print_json,
+    reports_errors,
+    say,
+)
 from shared.settings import Settings
 
 

@@ -10,8 +10,15 @@ import click
 
 from apps.finance.commands.alert_rules import add_rule, disable, enable, remove_rule, rules
 from apps.finance.commands.alert_targets import add_target, deliver, remove_target, targets
-from apps.finance.commands.installation import author_option, database, json_option, later_moment
-from shared.command_line import print_json, reports_errors, say
+from apps.finance.commands.moments import later_moment
+from shared.command_line import (
+    author_option,
+    database,
+    json_option,
+    print_json,
+    reports_errors,
+    say,
+)
 from shared.settings import Settings
 
 if TYPE_CHECKING:

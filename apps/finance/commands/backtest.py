@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from apps.finance.commands.installation import database, json_option, moment
-from shared.command_line import print_json, reports_errors, say
+from apps.finance.commands.moments import moment
+from shared.command_line import database, json_option, print_json, reports_errors, say
 from shared.errors import DataError
 from shared.settings import Settings
 

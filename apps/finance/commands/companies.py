@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.command_line import print_json, reports_errors, say
+from shared.command_line import actor_name, database, print_json, reports_errors, say
+from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from apps.finance.entities.gazetteer import Company
     from apps.finance.entities.linking import LinkedCompany
     from apps.finance.records import StoryText
@@ -38,7 +35,7 @@ def list_command(everything: bool, as_json: bool) -> None:
     """List the watched companies."""
     from apps.finance.entities.companies import linkable, watched
 
-    with _database() as engine:
+    with database(Settings()) as engine:
         mine = watched(engine)
         shown = linkable(engine) if everything else mine
     ids = {company.id for company in mine}
@@ -90,8 +87,8 @@ def watch(
         raise click.UsageError(
             "--ticker, --sector, --country and --needs-context describe a --custom company"
         )
-    who, now = _actor(), datetime.now(UTC)
-    with _database() as engine:
+    who, now = actor_name(), datetime.now(UTC)
+    with database(Settings()) as engine:
         if custom:
             company = watch_list.custom_company(
                 name, ticker=ticker, sector=sector, country=country, aliases=aliases,
@@ -114,8 +111,8 @@ def unwatch(name: str, as_json: bool) -> None:
     """Take a company off the watch list. What was scored stays."""
     from apps.finance.entities import companies as watch_list
 
-    with _database() as engine:
-        company = watch_list.unwatch(engine, name, removed_by=_actor(), now=datetime.now(UTC))
+    with database(Settings()) as engine:
+        company = watch_list.unwatch(engine, name, removed_by=actor_name(), now=datetime.now(UTC))
     if as_json:
         print_json({**as_dict(company), "watched": False})
     else:
@@ -148,7 +145,7 @@ def link(texts: Sequence[str], summary: str, as_json: bool) -> None:
         )
     if summary and len(headlines) != 1:
         raise click.UsageError("--summary goes with exactly one TEXT")
-    with _database() as engine:
+    with database(Settings()) as engine:
         linker = CompanyLinker(linkable(engine))
     stories = [StoryText(headline, summary) for headline in headlines]
     linked = [linker.link(story) for story in stories]
@@ -204,22 +201,3 @@ def _print_rows(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
-
-
-@contextmanager
-def _database() -> Iterator[Engine]:
-    from shared.settings import Settings
-    from shared.storage.engine import open_database
-
-    engine = open_database(Settings().database)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
-def _actor() -> str:
-    try:
-        return f"{getpass.getuser()} at the command line"
-    except (KeyError, OSError):
-        return "the command line"

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from apps.finance.commands.installation import database, json_option, moment
-from shared.command_line import print_json, reports_errors, say
+from apps.finance.commands.moments import moment
+from shared.command_line import database, json_option, print_json, reports_errors, say
 from shared.errors import DataError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from apps.finance.index import IndexPoint
+    from apps.finance.sentiment_index.index import IndexPoint
 
 MOST_POINTS = 20_000
 BAR = 10
@@ -53,8 +53,8 @@ def index(
     stories there were, how many of them negative, and how unusual that is for this hour of the
     week (z).
     """
-    from apps.finance.index import STEPS
-    from apps.finance.index_queries import index_points
+    from apps.finance.sentiment_index.index import STEPS
+    from apps.finance.sentiment_index.queries import index_points
     from shared.storage.engine import reading
 
     if company and sector:

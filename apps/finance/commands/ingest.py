@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from apps.finance.commands.installation import database, json_option
-from shared.command_line import print_json, reports_errors, say
+from shared.command_line import database, json_option, print_json, reports_errors, say
 from shared.errors import SettingsError
 from shared.settings import Settings
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from apps.finance.commands.installation import database, json_option
-from shared.command_line import print_json, reports_errors, say
+from shared.command_line import database, json_option, print_json, reports_errors, say
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def replay(folder: Path, as_json: bool) -> None:
 
     settings = Settings()
     started = time.perf_counter()
-    with database(settings) as engine, open_ingestion(settings, engine) as ingestion:
+    with database(settings) as engine, open_ingestion(settings, engine, send=False) as ingestion:
         total = replay_folder(folder, ingestion, report=report)
     seconds = round(time.perf_counter() - started, 3)
     if as_json:

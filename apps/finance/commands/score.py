@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.command_line import print_json, reports_errors
+from shared.command_line import database, print_json, reports_errors
 from shared.errors import DataError
 from shared.settings import Settings
 
@@ -30,15 +30,11 @@ def score(texts: tuple[str, ...], file: Any, as_json: bool) -> None:
     from apps.finance.records import StoryText
     from apps.finance.scoring.in_use import scorer_for
     from models.registry import ModelRegistry
-    from shared.storage.engine import open_database
 
     settings = Settings()
-    engine = open_database(settings.database)
-    try:
+    with database(settings) as engine:
         scorer = scorer_for(settings, ModelRegistry(settings.models), engine)
         scores = scorer.score([StoryText(line) for line in lines])
-    finally:
-        engine.dispose()
     if as_json:
         scored = [{"text": line, **asdict(one)} for line, one in zip(lines, scores, strict=True)]
         print_json({"version": scorer.version, "scores": scored})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +15,7 @@ from apps.finance.training_data import (
     load_source,
 )
 from data_connectors.data_source import DataSource, count_rejects
-from shared.command_line import print_json, reports_errors, say
+from shared.command_line import print_json, reports_errors, say, user_name
 from shared.records import Dataset
 from shared.settings import Settings
 from shared.training_options import (
@@ -72,7 +71,7 @@ def train(
         recipe=make_recipe(**{**DEFAULTS, "method": method, "seed": seed, **parse_fields(fields)}),
         settings=settings,
         source=source.for_card(),
-        author=getpass.getuser(),
+        author=user_name(),
         now=datetime.now(UTC),
         encoder=encoder,
         device=device,

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from apps.finance.commands.installation import database, json_option
-from shared.command_line import print_json, reports_errors, say
+from shared.command_line import database, json_option, print_json, reports_errors, say
 from shared.settings import Settings
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shared.settings import Settings
@@ -33,11 +34,13 @@ def open_fetcher(settings: Settings) -> Iterator[FeedFetcher]:
 
 @contextmanager
 def open_ingestion(
-    settings: Settings, engine: Engine, *, follow: bool = False
+    settings: Settings, engine: Engine, *, follow: bool = False, send: bool = True
 ) -> Iterator[Ingestion]:
     """An ingestion whose stories are scored by the version in use and set off the alert rules.
 
-    With ``follow`` a version that is promoted later is used from then on.
+    With ``follow`` a version that is promoted later is used from then on, and rules are looked at
+    once a round, when all documents that were due are in; else after each document. Without
+    ``send`` alerts are written and nobody is told: they belong to a past that is played again.
     """
     from apps.finance.alerts.live import evaluate_rules
     from apps.finance.ingest.pipeline import Ingestion
@@ -52,7 +55,11 @@ def open_ingestion(
         scorer = scorer_for(settings, registry, engine)
     try:
         with open_fetcher(settings) as fetcher:
-            yield Ingestion(engine, fetcher, scorer, after_stories=evaluate_rules)
+            rules = partial(evaluate_rules, send=send)
+            if follow:
+                yield Ingestion(engine, fetcher, scorer, after_round=rules)
+            else:
+                yield Ingestion(engine, fetcher, scorer, after_stories=rules)
     finally:
         if follow:
             scorer.stop()

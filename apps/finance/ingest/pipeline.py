@@ -68,7 +68,8 @@ class Ingestion:
     """Takes in feeds, documents and posts.
 
     ``jitter`` gives numbers in [0, 1) that spread the polls. ``after_stories`` runs in the
-    transaction of each document that brought something.
+    transaction of each document that brought something, ``after_round`` (the same, unless given)
+    when ``after_time`` is called.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Ingestion:
         *,
         near: NearDuplicates | None = None,
         after_stories: AfterStories = nothing_after,
+        after_round: AfterStories | None = None,
         jitter: Callable[[], float] = random.random,
         fetchers: int = FETCHERS,
     ) -> None:
@@ -86,7 +88,7 @@ class Ingestion:
         self._fetcher = fetcher
         self._feeds = FeedStore(engine)
         self._intake = Intake(engine, scorer, near=near, after_stories=after_stories)
-        self._after_stories = after_stories
+        self._after_round = after_stories if after_round is None else after_round
         self._jitter = jitter
         self._fetchers = fetchers
 
@@ -169,7 +171,7 @@ class Ingestion:
     def after_time(self, now: datetime) -> None:
         """Run what follows on stories when there are none: silence changes an index, too."""
         with self._engine.begin() as connection:
-            self._after_stories(connection, now)
+            self._after_round(connection, now)
 
     def _take_outcome(self, feed: Feed, outcome: FetchOutcome, now: datetime) -> IngestCounts:
         jitter = self._jitter()

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from apps.finance.index_charts import index_chart
-from apps.finance.story_cards import show_story
+from apps.finance.page_parts.index_charts import index_chart
+from apps.finance.page_parts.story_cards import show_story
 from shared.api.finance import EVENTS, CompanyShape, Sentiment, StoryShape
 from shared.client import ApiError
 from shared.ui.confidence import words_that_weighed

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from apps.finance.alert_cards import STATES, alert_html, rule_words
-from apps.finance.rule_form import show_rule_form
+from apps.finance.page_parts.alert_cards import STATES, alert_html, rule_words
+from apps.finance.page_parts.rule_form import show_rule_form
 from shared.api.finance_alerts import AlertShape, RuleShape
 from shared.client import ApiError
 from shared.ui.connection import api, needed, show_error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from apps.finance.story_cards import score_html
+from apps.finance.page_parts.story_cards import score_html
 from shared.api.finance import ScoreShape, Sentiment
 from shared.client import ApiError
 from shared.ui.confidence import words_that_weighed

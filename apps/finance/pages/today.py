@@ -7,9 +7,9 @@ from typing import Literal
 
 import streamlit as st
 
-from apps.finance.alert_cards import alert_html
-from apps.finance.index_charts import index_chart, movers_chart
-from apps.finance.story_cards import show_story
+from apps.finance.page_parts.alert_cards import alert_html
+from apps.finance.page_parts.index_charts import index_chart, movers_chart
+from apps.finance.page_parts.story_cards import show_story
 from shared.api.finance import IndexSeries
 from shared.api.finance_alerts import Overview
 from shared.ui.connection import api, needed

@@ -150,6 +150,10 @@ class StoryReader:
             for number, story in enumerate(stories)
         ]
 
+    def with_linker(self, linker: Linker) -> StoryReader:
+        """The same model and rules with another linker, and no events."""
+        return StoryReader(self.model, linker, self._rules)
+
     def question_about(self, story: StoryText, company: LinkedCompany) -> str:
         """The sentence that names the company first, its names in it marked if the model asks."""
         whole = story.whole

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, get_args
 
@@ -12,35 +9,21 @@ import click
 from pydantic import ValidationError
 
 from shared.api.support import AddIntentReport, AddIntentRequest
-from shared.command_line import print_json, reports_errors, say
+from shared.command_line import (
+    author_option,
+    database,
+    json_option,
+    print_json,
+    reports_errors,
+    say,
+)
 from shared.errors import DataError, UnreadableFile
 from shared.finetuning.recipe import Method
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from apps.support.learning.versions import RegistryModels
     from shared.records import Dataset
-
-
-def user_name() -> str:
-    """Who runs the command, "unknown" where the system has no name for them."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
-
-
-author_option = click.option(
-    "--author",
-    default=user_name,
-    show_default="your user name",
-    help="Who does it: recorded with the promotion.",
-)
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else."
-)
 
 
 @click.command()
@@ -145,18 +128,6 @@ def add_intent(name: str, answer: str, examples: IO[bytes], author: str, as_json
         _print_added(name, report)
     if not report.promoted:
         raise click.exceptions.Exit(1)
-
-
-@contextmanager
-def database(settings: Settings) -> Iterator[Engine]:
-    """The installation's database, closed at the end."""
-    from shared.storage.engine import open_database
-
-    engine = open_database(settings.database)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def registry_models(settings: Settings) -> RegistryModels:

@@ -12,7 +12,8 @@ pytestmark = pytest.mark.unit
 def test_the_names_are_those_that_the_documents_promise() -> None:
     assert set(PUBLIC_DATASETS) == {
         "banking77", "banking77-10shot", "banking77-5shot", "clinc150", "banking77-oos",
-        "phrasebank-50", "phrasebank-66", "phrasebank-75", "phrasebank-all", "sentfin", "sentfin-headlines",
+        "phrasebank-50", "phrasebank-66", "phrasebank-75", "phrasebank-all",
+        "sentfin", "sentfin-headlines",
     }  # fmt: skip
 
 

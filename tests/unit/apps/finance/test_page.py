@@ -360,8 +360,9 @@ def test_what_people_wrote_never_becomes_markup(fake, open_page) -> None:
 def test_pages_import_nothing_heavy() -> None:
     """In a fresh process, so that other tests' imports do not count."""
     code = (
-        "import sys, json; import apps.finance.page, apps.finance.story_cards;"
-        "import apps.finance.alert_cards, apps.finance.index_charts, apps.finance.rule_form;"
+        "import sys, json; import apps.finance.page, apps.finance.page_parts.story_cards;"
+        "import apps.finance.page_parts.alert_cards, apps.finance.page_parts.index_charts;"
+        "import apps.finance.page_parts.rule_form;"
         "print(json.dumps(sorted({'torch','faiss','fastapi','transformers','sqlalchemy'}"
         " & set(sys.modules))))"
     )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from apps.finance.alerts.backtest import backtest, moments
 from apps.finance.alerts.evaluation import Firing, RuleState, evaluate
 from apps.finance.alerts.rules import AlertRule, make_rule
-from apps.finance.timeline import Sighting, timeline_of
+from apps.finance.sentiment_index.timeline import Sighting, timeline_of
 from tests.fakes.scored_rows import row
 
 pytestmark = pytest.mark.unit

@@ -19,7 +19,7 @@ from apps.finance.alerts.measuring import (
 )
 from apps.finance.alerts.rules import AlertRule, make_rule
 from apps.finance.records import ScoredMention
-from apps.finance.timeline import timeline_of
+from apps.finance.sentiment_index.timeline import timeline_of
 from tests.fakes.scored_rows import row
 
 pytestmark = pytest.mark.unit

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.finance.records import ScoredMention
-from apps.finance.timeline import Columns, Entry, Timeline, timeline_of, utc
+from apps.finance.sentiment_index.timeline import Columns, Entry, Timeline, timeline_of, utc
 
 IndexStep = Literal["hour", "day"]
 STEPS: dict[str, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}

@@ -10,15 +10,15 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from apps.finance.alert_answers import answered
 from apps.finance.alerts.rule_store import RuleStore
 from apps.finance.alerts.store import Alert, AlertState, AlertStore
 from apps.finance.alerts.targets import TargetStore
-from apps.finance.answers import as_added_target, as_company, as_feed, as_rule, as_target
 from apps.finance.entities import companies
 from apps.finance.entities.folding import fold
 from apps.finance.entities.gazetteer import Company
 from apps.finance.feeds import FeedStore
+from apps.finance.serving.alert_answers import answered
+from apps.finance.serving.answers import as_added_target, as_company, as_feed, as_rule, as_target
 from shared.api import finance, finance_alerts
 from shared.errors import DataError, NotFound
 from shared.storage.audit import record

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, func, select
 
-from apps.finance.alert_answers import answered
 from apps.finance.alerts.store import AlertStore
-from apps.finance.answers import as_series, as_story
 from apps.finance.feeds import FeedStore
-from apps.finance.index import IndexStep
-from apps.finance.index_queries import company_readings, index_points
-from apps.finance.service import Scorer
+from apps.finance.sentiment_index.index import IndexStep
+from apps.finance.sentiment_index.queries import company_readings, index_points
+from apps.finance.serving.alert_answers import answered
+from apps.finance.serving.answers import as_series, as_story
+from apps.finance.serving.service import Scorer
 from apps.finance.stories import StoryFilter, StoryStore
 from shared.api import finance, finance_alerts
 from shared.errors import DataError

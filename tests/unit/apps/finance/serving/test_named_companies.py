@@ -4,9 +4,9 @@ import pytest
 
 from apps.finance.entities.companies import Company
 from apps.finance.entities.linking import CompanyLinker
-from apps.finance.named_companies import NamingLinker, spans_of
 from apps.finance.records import StoryText
-from apps.finance.service import marked_sentence
+from apps.finance.serving.named_companies import NamingLinker, spans_of
+from apps.finance.serving.service import marked_sentence
 
 pytestmark = pytest.mark.unit
 

@@ -5,7 +5,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from apps.finance.index_charts import index_chart, index_frame, movers_chart, volume_frame
+from apps.finance.page_parts.index_charts import (
+    index_chart,
+    index_frame,
+    movers_chart,
+    volume_frame,
+)
 from shared.api.finance import IndexPointShape, IndexSeries, IndexStep
 from shared.api.finance_alerts import Mover
 

@@ -9,8 +9,8 @@ from apps.finance.alerts.rules import AlertRule
 from apps.finance.alerts.store import Alert, DeliveryState
 from apps.finance.alerts.targets import AlertTarget
 from apps.finance.entities.companies import Company
-from apps.finance.index import IndexPoint, IndexStep
 from apps.finance.records import Feed, Mention, Story, StoryScore, StorySource
+from apps.finance.sentiment_index.index import IndexPoint, IndexStep
 from apps.finance.targets import CLOSING, OPENING
 from shared.api import finance, finance_alerts
 from shared.api.support import TokenShape

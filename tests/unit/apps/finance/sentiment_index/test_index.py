@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.finance.index import (
+from apps.finance.records import SENTIMENTS, ScoredMention
+from apps.finance.sentiment_index.index import (
     NEUTRAL_WEIGHT,
     REMEMBERED_HALF_LIVES,
     IndexPoint,
@@ -19,8 +20,7 @@ from apps.finance.index import (
     needed_since,
     sentiment_index,
 )
-from apps.finance.records import SENTIMENTS, ScoredMention
-from apps.finance.timeline import Timeline, entry_of, timeline_of
+from apps.finance.sentiment_index.timeline import Timeline, entry_of, timeline_of
 from tests.fakes.scored_rows import row
 
 pytestmark = pytest.mark.unit

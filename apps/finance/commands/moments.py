@@ -1,52 +1,14 @@
-"""What the commands of rules, alerts and index share: the database, who acts, and moments."""
+"""Times as commands take them: a date, a time, or how long ago."""
 
 from __future__ import annotations
 
-import getpass
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
-
-import click
 
 from shared.errors import DataError
-from shared.settings import Settings
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 _AGO = re.compile(r"(\d{1,5})([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-
-
-def user_name() -> str:
-    """Who runs the command, "unknown" where the system has no name for them."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
-
-
-author_option = click.option(
-    "--author", default=user_name, show_default="your user name", help="Who does it: recorded."
-)
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else."
-)
-
-
-@contextmanager
-def database(settings: Settings) -> Iterator[Engine]:
-    """The installation's database, closed at the end."""
-    from shared.storage.engine import open_database
-
-    engine = open_database(settings.database)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
 
 
 def moment(text: str, now: datetime) -> datetime:

@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select, true
 
-from apps.finance.index import (
+from apps.finance.records import ScoredMention
+from apps.finance.sentiment_index.index import (
     HALF_LIFE_HOURS,
     IndexPoint,
     IndexStep,
@@ -24,8 +25,7 @@ from apps.finance.index import (
     remembered,
     sentiment_index,
 )
-from apps.finance.records import ScoredMention
-from apps.finance.timeline import ALL, Entry, Sighting, Timeline, entry_of
+from apps.finance.sentiment_index.timeline import ALL, Entry, Sighting, Timeline, entry_of
 from shared.storage.finance_tables import mentions, stories
 
 Window = tuple[datetime, datetime]

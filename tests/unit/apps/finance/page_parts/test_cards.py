@@ -6,9 +6,9 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from apps.finance.alert_cards import alert_html, number_words, rule_words, scope_words
+from apps.finance.page_parts.alert_cards import alert_html, number_words, rule_words, scope_words
+from apps.finance.page_parts.story_cards import LONGEST_TEXT, score_html, sources_html, story_html
 from apps.finance.scoring.events import EVENT_TYPES
-from apps.finance.story_cards import LONGEST_TEXT, score_html, sources_html, story_html
 from shared.api.finance import EVENTS
 from tests.fakes.finance_api import MORNING, FakeFinanceApi
 from tests.fakes.finance_stories import Told

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from apps.finance.overview import OverviewService
-from apps.finance.service import FinanceService
+from apps.finance.serving.overview import OverviewService
+from apps.finance.serving.service import FinanceService
+from apps.finance.serving.upkeep import UpkeepService
 from apps.finance.stories import StoryFilter
-from apps.finance.upkeep import UpkeepService
 from shared.api import finance, finance_alerts
 from shared.api.finance import CompanyId, Id, Moment
 from shared.api.shapes import Name

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from apps.finance.alert_cards import KINDS
+from apps.finance.page_parts.alert_cards import KINDS
 from shared.api.finance import EVENTS, CompanyShape
 from shared.api.finance_alerts import RuleKind
 from shared.client import ApiError, TriptychClient

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 from sqlalchemy import Engine, insert, select
 
-from apps.finance.answers import as_detail, as_score, as_story, as_words
 from apps.finance.entities.companies import Company
 from apps.finance.entities.linking import LinkedCompany
-from apps.finance.named_companies import NamingLinker, spans_of
 from apps.finance.records import Mention, Story, StoryScore, StoryText
-from apps.finance.scoring.rule_decisions import PriorRules, sentence_around
+from apps.finance.scoring.rule_decisions import sentence_around
 from apps.finance.scoring.scorer import StoryReader
+from apps.finance.serving.answers import as_detail, as_score, as_story, as_words
+from apps.finance.serving.named_companies import NamingLinker, spans_of
 from apps.finance.stories import StoryFilter, StoryStore
 from apps.finance.targets import mark
 from apps.finance.training_data import APP
@@ -53,8 +53,7 @@ class Scorer(Protocol):
 class FinanceService:
     """What the routes of stories and scores call; every method blocks.
 
-    ``rules`` are those that the scorer has; ``mask`` takes personal data out of what people send
-    to be kept.
+    ``mask`` takes personal data out of what people send to be kept.
     """
 
     def __init__(
@@ -62,13 +61,11 @@ class FinanceService:
         *,
         engine: Engine,
         scorer: Scorer,
-        rules: PriorRules,
         mask: Callable[[str], str],
         clock: Callable[[], datetime],
     ) -> None:
         self._engine = engine
         self._scorer = scorer
-        self._rules = rules
         self._mask = mask
         self._clock = clock
         self._stories = StoryStore(engine)
@@ -153,7 +150,7 @@ class FinanceService:
         names: Sequence[str],
     ) -> list[StoryScore]:
         """The scores with what each text says of the names, too; by the same model and rules."""
-        naming = StoryReader(reader.model, NamingLinker(reader.linker, names), self._rules)
+        naming = reader.with_linker(NamingLinker(reader.linker, names))
         return [
             replace(score, mentions=named.mentions)
             for score, named in zip(scores, naming.score(texts), strict=True)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine, func, select
 
 from apps.finance.alerts.store import Alert
-from apps.finance.answers import as_alert
 from apps.finance.entities.companies import watched
 from apps.finance.entities.gazetteer import gazetteer
+from apps.finance.serving.answers import as_alert
 from shared.api import finance_alerts
 from shared.storage.engine import reading
 from shared.storage.finance_tables import mentions, stories

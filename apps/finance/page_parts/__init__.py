@@ -1,0 +1,1 @@
+"""Cards, charts and forms that the pages share."""

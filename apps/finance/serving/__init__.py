@@ -1,0 +1,1 @@
+"""The finance monitor over HTTP: routes, what they call, and the shapes of their answers."""
