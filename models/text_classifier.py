@@ -116,6 +116,7 @@ class TextPredictor:
         self.confidence = confidence
         self.answer_threshold = answer_threshold
         self.target_error = target_error
+        self.hardware: Hardware | None = None
         self._bank = tuple(bank)
         self._bank_vectors = bank_vectors
 
@@ -181,6 +182,14 @@ class TextPredictor:
                 row = {"text": text, "label": label}
                 lines.write(json.dumps(row, ensure_ascii=False) + "\n")
 
+    def run_on(self, hardware: Hardware) -> None:
+        """From here on compute on this device in this precision; fp32 where it stands until then.
+
+        bf16 takes half the time on processors that have it and moves probabilities by about .01.
+        """
+        self.classifier.to(hardware.device)
+        self.hardware = hardware
+
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, in order."""
         if not texts:
@@ -217,7 +226,7 @@ class TextPredictor:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors float32 [n, dimensions] by the fine-tuned encoder."""
-        return self.encoder.embed(texts)
+        return self.encoder.embed(texts, hardware=self.hardware)
 
     def predict_and_embed(
         self, texts: Sequence[str]
@@ -255,7 +264,7 @@ class TextPredictor:
         return self._bank_vectors
 
     def _forward(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return forward(self.classifier, texts)
+        return forward(self.classifier, texts, self.hardware)
 
 
 @torch.inference_mode()

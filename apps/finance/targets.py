@@ -29,6 +29,11 @@ def mark(text: str, spans: Sequence[tuple[int, int]]) -> str:
     return result + plain[done:]
 
 
+def unmark(text: str) -> str:
+    """A marked text as it was, but for square brackets of its own, which stay round."""
+    return text.replace(OPENING, "").replace(CLOSING, "")
+
+
 def mark_name(text: str, name: str) -> str | None:
     """The text with every occurrence of the name marked; None when there is none.
 

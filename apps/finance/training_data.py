@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from apps.finance.records import SENTIMENTS
-from apps.finance.targets import mark, mark_name
+from apps.finance.targets import OPENING, mark, mark_name, unmark
 from data_connectors.data_source import DataSource
 from data_connectors.data_source import load_source as load_any_source
 from shared.errors import EmptyData
@@ -70,6 +70,30 @@ def as_questions(dataset: Dataset) -> Dataset:
             name=dataset.name,
         )
     return replace(dataset, examples=tuple(examples), rejects=tuple(rejects))
+
+
+def with_corrections(dataset: Dataset, corrections: Dataset) -> Dataset:
+    """The data set and what people corrected, which were asked as the model is and win over it.
+
+    A correction belongs to the group of its headline: where that is held out, so is the correction.
+    """
+    corrected: dict[str, Example] = {}
+    rejects = list(dataset.rejects)
+    for number, example in enumerate(corrections.examples, start=1):
+        label = _sentiment(example)
+        if label is None:
+            row = {"text": example.text, "label": example.label}
+            rejects.append(Reject(number, f"the correction {example.label[:40]!r} is none", row))
+            continue
+        asked = "company" if OPENING in example.text else "whole"
+        corrected[example.key] = Example(
+            example.text,
+            label,
+            details=MappingProxyType({"asked": asked}),
+            group=unmark(example.text),
+        )
+    kept = (example for example in dataset.examples if example.key not in corrected)
+    return replace(dataset, examples=(*kept, *corrected.values()), rejects=tuple(rejects))
 
 
 def _question(example: Example, *, in_conflict: bool) -> Example | str:

@@ -18,7 +18,7 @@ class ProgressReporter(Protocol):
     def say(self, message: str) -> None:
         """A line for people."""
 
-    def start(self, title: str, total: int, done: int = 0) -> None:
+    def start(self, title: str, total: int, done: int = 0, unit: str = "text") -> None:
         """A piece of work of ``total`` texts begins, ``done`` of them are behind it."""
 
     def advance(self, count: int, **figures: float) -> None:
@@ -40,7 +40,7 @@ class SilentProgress:
     def say(self, message: str) -> None:
         """Drop the line."""
 
-    def start(self, title: str, total: int, done: int = 0) -> None:
+    def start(self, title: str, total: int, done: int = 0, unit: str = "text") -> None:
         """Show nothing."""
 
     def advance(self, count: int, **figures: float) -> None:
@@ -84,12 +84,12 @@ class ConsoleProgress:
         """Write the line above the bar."""
         tqdm.write(message, file=self.stream)
 
-    def start(self, title: str, total: int, done: int = 0) -> None:
+    def start(self, title: str, total: int, done: int = 0, unit: str = "text") -> None:
         """Open a bar; on a stream that is no terminal it moves every few seconds only."""
         self.finish()
         slow = 0.2 if self.stream.isatty() else 10.0
         self._bar = tqdm(
-            desc=title, total=total, initial=done, unit="text", file=self.stream,
+            desc=title, total=total, initial=done, unit=unit, file=self.stream,
             mininterval=slow, dynamic_ncols=True, smoothing=0.1, leave=True,
         )  # fmt: skip
 

@@ -13,9 +13,10 @@ from apps.finance.training_data import (
     MEASURED_BY,
     SAMPLE_SOURCE,
     load_source,
+    with_corrections,
 )
 from data_connectors.data_source import DataSource, count_rejects
-from shared.command_line import print_json, reports_errors, say, user_name
+from shared.command_line import database, print_json, reports_errors, say, user_name
 from shared.records import Dataset
 from shared.settings import Settings
 from shared.training_options import (
@@ -28,6 +29,12 @@ from shared.training_options import (
 
 @click.command()
 @training_options(SAMPLE_SOURCE)
+@click.option(
+    "--corrections/--no-corrections",
+    default=True,
+    show_default=True,
+    help="Learn from what people corrected, too.",
+)
 @click.option(
     "--folds",
     type=click.IntRange(2, 50),
@@ -48,6 +55,7 @@ def train(
     fields: tuple[str, ...],
     resume: bool,
     promote: bool,
+    corrections: bool,
     folds: int | None,
     as_json: bool,
 ) -> None:
@@ -61,6 +69,8 @@ def train(
     name, test = named_data(data, train_data, test_data, SAMPLE_SOURCE)
     source = DataSource(name, text_column, label_column, query, test)
     dataset = _read(source, settings)
+    if corrections:
+        dataset = _corrected(dataset, settings)
 
     from models.training_run import train_and_gate
     from shared.finetuning.recipe import make_recipe
@@ -130,6 +140,20 @@ def _read(source: DataSource, settings: Settings) -> Dataset:
     if rejected:
         say(rejected)
     return dataset
+
+
+def _corrected(dataset: Dataset, settings: Settings) -> Dataset:
+    """With the corrections that people made here, if there are any."""
+    from data_connectors.feedback import read_feedback
+    from shared.errors import EmptyData
+
+    with database(settings) as engine:
+        try:
+            found = read_feedback(engine, APP)
+        except EmptyData:
+            return dataset
+    say(f"{len(found.examples)} corrections go along")
+    return with_corrections(dataset, found)
 
 
 def _print(summary: dict[str, Any], as_json: bool) -> None:

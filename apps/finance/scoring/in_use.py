@@ -31,7 +31,9 @@ from shared.serving.version_in_use import VersionInUse, VersionPointer
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from models.encoder import TextEncoder
     from models.registry import ModelRegistry, ModelVersion
+    from shared.finetuning.hardware import Hardware
 
 WATCH_LIST_SECONDS = 10.0
 """After so long the watch list is read again: a company that was just added links soon."""
@@ -155,6 +157,18 @@ class WatchedLinker:
         return linker.link(story)
 
 
+class EncoderOn:
+    """The pre-trained encoder on a device and in a precision."""
+
+    def __init__(self, encoder: TextEncoder, hardware: Hardware) -> None:
+        self._encoder = encoder
+        self._hardware = hardware
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors float32 [n, dimensions]."""
+        return self._encoder.embed(texts, hardware=self._hardware)
+
+
 def scorer_in_use(
     settings: Settings, registry: ModelRegistry, engine: Engine, *, poll_seconds: float = 0.5
 ) -> ScorerInUse:
@@ -162,14 +176,20 @@ def scorer_in_use(
 
     def load(version: ModelVersion) -> Any:
         from models.text_classifier import TextPredictor
+        from shared.finetuning.hardware import choose_hardware
 
         registry.verify(version)
-        return TextPredictor.load(version)
+        predictor = TextPredictor.load(version)
+        predictor.run_on(choose_hardware(settings.device))
+        return predictor
 
     def embedder() -> Embedder:
         from models.encoder import TextEncoder
+        from shared.finetuning.hardware import choose_hardware
 
-        return TextEncoder.load(settings.encoder)
+        hardware = choose_hardware(settings.device)
+        encoder = TextEncoder.load(settings.encoder).to(hardware.device)
+        return EncoderOn(encoder, hardware)
 
     own = settings.home / RULES_FILE
     return ScorerInUse(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.finance.targets import mark, mark_name
+from apps.finance.targets import mark, mark_name, unmark
 
 pytestmark = pytest.mark.unit
 
@@ -42,4 +42,5 @@ def test_the_words_stay_as_they_were(text: str, start: int, length: int) -> None
     if start >= end:
         return
     marked = mark(text, [(start, end)])
-    assert marked.replace("[ ", "").replace(" ]", "") == text.replace("[", "(").replace("]", ")")
+    plain = text.replace("[", "(").replace("]", ")")
+    assert unmark(marked) == plain

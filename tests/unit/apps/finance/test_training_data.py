@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
-from apps.finance.training_data import SAMPLE_SOURCE, as_questions, load_source
+from apps.finance.training_data import SAMPLE_SOURCE, as_questions, load_source, with_corrections
 from data_connectors.data_source import DataSource
 from models.text_training import prepare_data
 from shared.errors import EmptyData
@@ -84,3 +84,27 @@ def test_the_shipped_sample_is_split_by_headline(tmp_path: Path) -> None:
     groups = [{example.group for example in splits[name]} for name in SPLIT_NAMES]
     assert all(not one & other for i, one in enumerate(groups) for other in groups[:i])
     assert len({example.group for example in dataset.examples}) >= 600
+
+
+def test_a_correction_wins_over_the_data_and_stays_with_its_headline() -> None:
+    headline = "Orrin beats Tarn"
+    asked = as_questions(
+        Dataset("d", (about(headline, "neutral", "Orrin"), about("Rates hold", "neutral")))
+    )
+    said = Dataset(
+        "feedback", (Example("[ Orrin ] beats Tarn", "positive"), Example(headline, "neutral"))
+    )
+    learned = with_corrections(asked, said)
+    assert {(one.text, one.label) for one in learned.examples} == {
+        ("[ Orrin ] beats Tarn", "positive"),
+        ("Rates hold", "neutral"),
+        (headline, "neutral"),
+    }
+    assert {one.group for one in learned.examples} == {headline, "Rates hold"}
+
+
+def test_a_correction_to_no_sentiment_is_a_reject() -> None:
+    asked = as_questions(Dataset("d", (about("Rates hold", "neutral"),)))
+    learned = with_corrections(asked, Dataset("feedback", (Example("Rates hold", "boring"),)))
+    assert learned.examples == asked.examples
+    assert "'boring'" in learned.rejects[0].reason
