@@ -22,7 +22,7 @@ TARGET_ERROR = 0.1
 """At most 10 in 100 automatic answers wrong. The shipped sample is hard on purpose, and its 238
 validation messages are too few to certify 5, let alone the usual 2."""
 
-FINANCE_EPOCHS = 8
+FINANCE_EPOCHS = 5
 """Fewer than the default for so small a sample: the demo has three minutes for everything."""
 
 ALERTS_SHOWN = 10

@@ -27,8 +27,15 @@ MEASURED_BY = ("agreement", "asked", "conflict")
 """Details by which an evaluation is broken down: annotators' agreement; whether the whole text or
 one company was asked about; whether its headline is good for one company and not for another."""
 
-DEFAULTS: Mapping[str, Any] = {"marked_spans": True}
-"""Fields of the recipe in which this app differs: a marked company is pooled over its mark."""
+DEFAULTS: Mapping[str, Any] = {"marked_spans": True, "consistency": 1.0, "freeze_at": ()}
+"""Fields of the recipe in which this app differs, each measured on SEntFiN (docs/methods.md): a
+marked company is pooled over its mark, two passes with dropout must agree, and no layer rests."""
+
+
+def epochs_for(dataset: Dataset) -> int:
+    """Epochs of the default training: 5, more of a small data set, at most 10."""
+    return min(10, max(5, round(16_000 / len(dataset.examples))))
+
 
 SPELLINGS: Mapping[str, str] = {
     "negative": "negative", "neg": "negative", "bearish": "negative", "bad": "negative",

@@ -23,7 +23,11 @@ from shared.finetuning.checkpoint import (
     save_checkpoint,
 )
 from shared.finetuning.hardware import Hardware
-from shared.finetuning.objectives import class_weights, classification_loss
+from shared.finetuning.objectives import (
+    class_weights,
+    classification_loss,
+    consistency_loss,
+)
 from shared.finetuning.progress import ProgressReporter
 from shared.finetuning.recipe import Recipe, epochs_for
 
@@ -79,12 +83,17 @@ def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
     return max(0.0, (steps - step) / max(1, steps - rising))
 
 
+def passes_of(recipe: Recipe) -> int:
+    """How often a text goes through the module in a step: twice where passes are compared."""
+    return 2 if recipe.consistency else 1
+
+
 def parts_of(lengths: NDArray[np.int64], recipe: Recipe) -> int:
     """Into how many parts a batch is cut: memory follows the longest batch, not the usual one.
 
     The gradient is that of the whole batch.
     """
-    padded = len(lengths) * int(lengths.max())
+    padded = len(lengths) * int(lengths.max()) * passes_of(recipe)
     return min(len(lengths), max(recipe.accumulation, math.ceil(padded / recipe.part_tokens)))
 
 
@@ -141,15 +150,21 @@ def train(
                 group["lr"] = peak * factor
             loss = 0.0
             for part in np.array_split(rows, parts_of(lengths[rows], recipe)):
-                ids, mask = (t.to(hardware.device) for t in training.texts.batch(part))
+                passes = passes_of(recipe)
+                batch = training.texts.batch(part)
+                ids, mask = (t.to(hardware.device).repeat(passes, 1) for t in batch)
                 with hardware.autocast():
                     logits = module(ids, mask)
                 part_loss = classification_loss(
                     logits,
-                    truth[part].to(hardware.device),
+                    truth[part].to(hardware.device).repeat(passes),
                     weights=weight_tensor,
                     label_smoothing=recipe.label_smoothing,
-                ) * (len(part) / len(rows))
+                )
+                if recipe.consistency:
+                    apart = consistency_loss(*logits.chunk(2))
+                    part_loss = part_loss + recipe.consistency * apart
+                part_loss = part_loss * (len(part) / len(rows))
                 scaler.scale(part_loss).backward()  # type: ignore[no-untyped-call]
                 loss += float(part_loss.detach())
             if not math.isfinite(loss):

@@ -26,6 +26,22 @@ def class_weights(
     return weights.astype(np.float32)
 
 
+def consistency_loss(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """How much two passes over the same texts disagree: logits [b, classes] twice, fp32 out.
+
+    Half the symmetric Kullback-Leibler divergence, mean over the batch: dropout differs between
+    the passes, and the model learns not to mind. Source: Wu et al., "R-Drop: Regularized Dropout
+    for Neural Networks", 2021, arXiv:2106.14448.
+    """
+    from torch.nn import functional
+
+    one = functional.log_softmax(first.float(), dim=-1)
+    other = functional.log_softmax(second.float(), dim=-1)
+    forth = functional.kl_div(one, other, log_target=True, reduction="batchmean")
+    back = functional.kl_div(other, one, log_target=True, reduction="batchmean")
+    return (forth + back) / 2
+
+
 def classification_loss(
     logits: torch.Tensor,
     truth: torch.Tensor,

@@ -36,6 +36,11 @@ class Recipe(BaseModel):
     dropout: Share = Field(default=0.1, description="of hidden states, inside the encoder")
     attention_dropout: Share = Field(default=0.0, description="of attention weights")
     label_smoothing: Share = Field(default=0.0, description="probability spread over all classes")
+    consistency: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of how much two passes with dropout disagree; above 0 doubles the time",
+    )
     class_weights: Literal["none", "balanced"] = Field(
         default="none", description="whether rare classes weigh more in the loss"
     )

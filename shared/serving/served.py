@@ -123,8 +123,21 @@ class Starter:
         return {app.name: app.version for app in self.served}
 
     def reasons(self) -> dict[str, str]:
-        """Why each app that is not ready is not, and what to do."""
-        return {app.name: self._reason(app) for app in self.served if not app.ready}
+        """Why each app that is not ready is not, and what to do.
+
+        An app without a version is not waited for once another one has its version: a desk that
+        uses one app never trains the others.
+        """
+        if any(app.ready and app.version for app in self.served):
+            waited_for = [app for app in self.served if not self._unused(app)]
+        else:
+            waited_for = list(self.served)
+        return {app.name: self._reason(app) for app in waited_for if not app.ready}
+
+    def _unused(self, app: ServedApp) -> bool:
+        """Whether the app has started and found no version in use, with nothing else amiss."""
+        told = app.waiting_for if isinstance(app, SaysWhyNotReady) else None
+        return app.name in self._started and app.version is None and not told
 
     def _reason(self, app: ServedApp) -> str:
         told = app.waiting_for if isinstance(app, SaysWhyNotReady) else None

@@ -12,6 +12,7 @@ from apps.finance.training_data import (
     DEFAULTS,
     MEASURED_BY,
     SAMPLE_SOURCE,
+    epochs_for,
     load_source,
     with_corrections,
 )
@@ -72,13 +73,16 @@ def train(
     if corrections:
         dataset = _corrected(dataset, settings)
 
+    asked = {"method": method, "seed": seed, **parse_fields(fields)}
+    given = {**DEFAULTS, "epochs": epochs_for(dataset), **asked}
+
     from models.training_run import train_and_gate
     from shared.finetuning.recipe import make_recipe
 
     trained = train_and_gate(
         dataset,
         app=APP,
-        recipe=make_recipe(**{**DEFAULTS, "method": method, "seed": seed, **parse_fields(fields)}),
+        recipe=make_recipe(**given),
         settings=settings,
         source=source.for_card(),
         author=user_name(),

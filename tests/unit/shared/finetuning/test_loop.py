@@ -22,6 +22,7 @@ from shared.finetuning.loop import (
     predict_logits,
     train,
 )
+from shared.finetuning.objectives import consistency_loss
 from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import Recipe, make_recipe
 from tests.fakes.tiny_encoders import WORDS, tiny_encoder
@@ -215,3 +216,33 @@ def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
 def test_hardware_is_chosen_and_said() -> None:
     assert choose_hardware("cpu", "fp32").precision == "fp32"
     assert choose_hardware("cpu").reason
+
+
+def test_passes_that_cannot_differ_change_nothing(encoder_folder: Path) -> None:
+    once, _ = run(encoder_folder, recipe(dropout=0))
+    twice, _ = run(encoder_folder, recipe(dropout=0, consistency=1.0))
+    np.testing.assert_allclose(twice, once, atol=1e-3)
+
+
+def test_consistency_brings_two_passes_together(encoder_folder: Path) -> None:
+    def apart(weight: float) -> float:
+        classifier, training = build(encoder_folder)
+        chosen = recipe(dropout=0.3, consistency=weight, epochs=12)
+        classifier.encoder.set_dropout(chosen.dropout, 0.0)
+        train(
+            classifier, training, None, classes=3, recipe=chosen, hardware=CPU,
+            report=SilentProgress(),
+        )  # fmt: skip
+        classifier.train()
+        ids, mask = training.texts.batch(np.arange(len(training.truth)))
+        with torch.no_grad():
+            passes = [classifier(ids, mask) for _ in range(2)]
+        return float(consistency_loss(*passes))
+
+    assert apart(4.0) < 0.8 * apart(0.001)
+
+
+def test_parts_hold_both_passes(encoder_folder: Path) -> None:
+    lengths = np.full(8, 16)
+    assert parts_of(lengths, recipe(part_tokens=64)) == 2
+    assert parts_of(lengths, recipe(part_tokens=64, consistency=1.0)) == 4

@@ -56,6 +56,31 @@ def test_an_app_without_a_version_tells_which_command_to_run() -> None:
     starter.stop()
 
 
+class Second(FakeServedApp):
+    name = "finance"
+
+
+def test_an_app_that_nobody_trained_is_not_waited_for_beside_one_that_serves() -> None:
+    serving, unused = FakeServedApp(), Second(found=False)
+    starter = Starter([serving, unused])
+    serving.gate.clear()
+    starter.start()
+    assert eventually(lambda: set(starter.reasons()) == {"support", "finance"})
+    serving.gate.set()
+    assert eventually(lambda: not starter.reasons())
+    starter.stop()
+
+
+def test_an_app_whose_version_does_not_load_is_waited_for() -> None:
+    class Broken(Second):
+        waiting_for = "the version in use cannot be loaded: a file changed"
+
+    starter = Starter([FakeServedApp(), Broken(found=False)])
+    starter.start()
+    assert eventually(lambda: starter.reasons() == {"finance": Broken.waiting_for})
+    starter.stop()
+
+
 def test_an_apps_own_reason_wins() -> None:
     class Explaining(FakeServedApp):
         waiting_for = "the moon to rise"
