@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from data_connectors.sources import NOTHING_SHIPPED, load_dataset, load_train_test
+from shared.command_line import say
 from shared.errors import DataError
 from shared.records import Dataset
 from shared.settings import Settings
@@ -128,6 +129,14 @@ def count_rejects(dataset: Dataset, settings: Settings) -> str | None:
     counts = f"{len(dataset.examples):,} rows read, {len(dataset.rejects):,} rejected"
     where = f"(line {first.line}: {first.reason}); all of them: {rejects_path(settings)}"
     return f"{counts} {where}"
+
+
+def announced(dataset: Dataset, settings: Settings) -> Dataset:
+    """The data set, its rejects counted on standard error where there are some."""
+    rejected = count_rejects(dataset, settings)
+    if rejected:
+        say(rejected)
+    return dataset
 
 
 def _lasting(source: str) -> str:

@@ -28,7 +28,7 @@ from shared.records import Example
 CARRIED_OVER = ("gate.jsonl", "validation.jsonl", "splits.json", "training_log.jsonl")
 
 
-def refit(
+def update_head(
     registry: ModelRegistry,
     version: ModelVersion,
     new_examples: Sequence[Example],

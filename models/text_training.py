@@ -347,24 +347,6 @@ def deploy(
     return registry.add(app, card=card, write=write, now=now, describe=describe)
 
 
-def update_head(
-    registry: ModelRegistry,
-    version: ModelVersion,
-    new_examples: Sequence[Example],
-    *,
-    now: datetime,
-    report: ProgressReporter | None = None,
-) -> ModelVersion:
-    """A new version with the same encoder, its head fitted to the old and new examples.
-
-    Takes seconds: the old training vectors are stored, only the new texts are embedded. New
-    classes are allowed. The card keeps the base version's recipe and names it as its base.
-    """
-    from models.head_update import refit
-
-    return refit(registry, version, new_examples, now=now, report=report)
-
-
 def in_scope(examples: Sequence[Example], labels: Sequence[str] | None = None) -> list[Example]:
     """The examples of a class; with ``labels`` only of those classes."""
     allowed = None if labels is None else set(labels)

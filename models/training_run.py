@@ -1,4 +1,4 @@
-"""One training as a command runs it: train, register, and put in use where the gate allows it."""
+"""A training and an evaluation as commands run them, with progress and the gate."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from models.cross_validation import cross_validate
 from models.promotion import gate_and_promote
 from models.registry import ModelRegistry
 from models.text_training import TrainedVersion, train_text_classifier
+from models.version_evaluation import evaluate_version
+from shared.command_line import say
 from shared.errors import PromotionRefused
 from shared.finetuning.progress import ConsoleProgress
 from shared.finetuning.recipe import Recipe
@@ -86,3 +88,32 @@ def train_and_gate(
         except PromotionRefused as error:
             outcome = {"promoted": False, "reason": error.message}
     return TrainedVersion(trained.version, {**trained.summary, "promotion": outcome})
+
+
+def evaluate_in_home(
+    settings: Settings,
+    app: str,
+    dataset: Dataset,
+    *,
+    version: str | None,
+    split: str,
+    measured_by: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The summary of a version's evaluation, with progress on standard error.
+
+    Labels that the version does not know are counted there as well.
+    """
+    with ConsoleProgress() as report:
+        evaluated = evaluate_version(
+            ModelRegistry(settings.models),
+            app,
+            dataset,
+            version=version,
+            split=split,
+            report=report,
+            measured_by=measured_by,
+        )
+    unknown = len(evaluated.unknown_labels)
+    if unknown:
+        say(f"{unknown} labels are unknown to the version: their examples count as wrong")
+    return evaluated.summary

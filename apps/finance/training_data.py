@@ -11,7 +11,8 @@ from typing import Any
 
 from apps.finance.records import SENTIMENTS
 from apps.finance.targets import OPENING, mark, mark_name, unmark
-from data_connectors.data_source import DataSource
+from data_connectors.collecting import RejectsFile
+from data_connectors.data_source import DataSource, rejects_path
 from data_connectors.data_source import load_source as load_any_source
 from shared.errors import EmptyData
 from shared.records import Dataset, Example, Reject
@@ -46,9 +47,16 @@ SPELLINGS: Mapping[str, str] = {
 
 
 def load_source(source: DataSource, settings: Settings) -> Dataset:
-    """The data set that ``source`` names, ready to train on; ``entity`` is the marked company."""
+    """The data set that ``source`` names, ready to train on; ``entity`` is the marked company.
+
+    All rejects, those of the connector and those of ``as_questions``, are in the rejects file.
+    """
     keep = ("entity", "agreement")
-    return as_questions(load_any_source(source, settings, shipped=SHIPPED, keep=keep))
+    dataset = as_questions(load_any_source(source, settings, shipped=SHIPPED, keep=keep))
+    with RejectsFile(rejects_path(settings)) as file:
+        for reject in dataset.rejects:
+            file.add(reject)
+    return dataset
 
 
 def as_questions(dataset: Dataset) -> Dataset:

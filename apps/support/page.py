@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.ui.navigation import pages_of
+
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
@@ -24,9 +26,4 @@ WHAT_IT_IS = (
 
 def pages() -> list[StreamlitPage]:
     """The desk's pages in the order of the menu."""
-    import streamlit as st
-
-    return [
-        st.Page(_PAGES / f"{name}.py", title=title, icon=icon, url_path=f"support_{name}")
-        for name, title, icon in _ENTRIES
-    ]
+    return pages_of("support", _PAGES, _ENTRIES)

@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from shared.command_line import print_json
+
 PERCENT = {
     "accuracy": "accuracy",
     "macro_f1": "macro-F1",
@@ -16,6 +18,14 @@ PERCENT = {
     "coverage_at_target": "answered automatically",
     "error_at_target": "  of these wrong",
 }
+
+
+def show_summary(summary: dict[str, Any], *, as_json: bool) -> None:
+    """The summary as one JSON object, or as a table."""
+    if as_json:
+        print_json(summary)
+    else:
+        print_summary(summary)
 
 
 def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:

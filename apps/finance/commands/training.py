@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
@@ -16,8 +15,8 @@ from apps.finance.training_data import (
     load_source,
     with_corrections,
 )
-from data_connectors.data_source import DataSource, count_rejects
-from shared.command_line import database, print_json, reports_errors, say, user_name
+from data_connectors.data_source import DataSource, announced
+from shared.command_line import database, reports_errors, say, user_name
 from shared.records import Dataset
 from shared.settings import Settings
 from shared.training_options import (
@@ -69,7 +68,7 @@ def train(
     settings = Settings()
     name, test = named_data(data, train_data, test_data, SAMPLE_SOURCE)
     source = DataSource(name, text_column, label_column, query, test)
-    dataset = _read(source, settings)
+    dataset = announced(load_source(source, settings), settings)
     if corrections:
         dataset = _corrected(dataset, settings)
 
@@ -77,6 +76,7 @@ def train(
     given = {**DEFAULTS, "epochs": epochs_for(dataset), **asked}
 
     from models.training_run import train_and_gate
+    from shared.evaluation.summary_table import show_summary
     from shared.finetuning.recipe import make_recipe
 
     trained = train_and_gate(
@@ -94,7 +94,9 @@ def train(
         measured_by=MEASURED_BY,
         folds=folds,
     )
-    _print({**trained.summary, "example_of_each_class": one_of_each(dataset)}, as_json)
+    show_summary(
+        {**trained.summary, "example_of_each_class": one_of_each(dataset)}, as_json=as_json
+    )
 
 
 @click.command()
@@ -115,18 +117,16 @@ def evaluate(
     never counts as a test text.
     """
     settings = Settings()
-    dataset = _read(DataSource(data, text_column, label_column, query), settings)
+    source = DataSource(data, text_column, label_column, query)
+    dataset = announced(load_source(source, settings), settings)
 
-    from models.registry import ModelRegistry
-    from models.version_evaluation import evaluate_version
-    from shared.finetuning.progress import ConsoleProgress
+    from models.training_run import evaluate_in_home
+    from shared.evaluation.summary_table import show_summary
 
-    with ConsoleProgress() as report:
-        evaluated = evaluate_version(
-            ModelRegistry(settings.models), APP, dataset, version=version, split=split,
-            report=report, measured_by=MEASURED_BY,
-        )  # fmt: skip
-    _print({**evaluated.summary, "example_of_each_class": one_of_each(dataset)}, as_json)
+    summary = evaluate_in_home(
+        settings, APP, dataset, version=version, split=split, measured_by=MEASURED_BY
+    )
+    show_summary({**summary, "example_of_each_class": one_of_each(dataset)}, as_json=as_json)
 
 
 def one_of_each(dataset: Dataset) -> dict[str, str]:
@@ -136,14 +136,6 @@ def one_of_each(dataset: Dataset) -> dict[str, str]:
         label: next(example.text for example in examples if example.label == label)
         for label in dataset.labels
     }
-
-
-def _read(source: DataSource, settings: Settings) -> Dataset:
-    dataset = load_source(source, settings)
-    rejected = count_rejects(dataset, settings)
-    if rejected:
-        say(rejected)
-    return dataset
 
 
 def _corrected(dataset: Dataset, settings: Settings) -> Dataset:
@@ -158,12 +150,3 @@ def _corrected(dataset: Dataset, settings: Settings) -> Dataset:
             return dataset
     say(f"{len(found.examples)} corrections go along")
     return with_corrections(dataset, found)
-
-
-def _print(summary: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(summary)
-        return
-    from shared.evaluation.summary_table import print_summary
-
-    print_summary(summary)

@@ -10,6 +10,7 @@ from apps.finance.page_parts.index_charts import index_chart
 from apps.finance.page_parts.story_cards import show_story
 from shared.api.finance import EVENTS, CompanyShape, Sentiment, StoryShape
 from shared.client import ApiError
+from shared.ui.actions import PageActions
 from shared.ui.confidence import words_that_weighed
 from shared.ui.connection import api, needed, show_error
 from shared.ui.reader import reader_name, reader_zone
@@ -23,6 +24,7 @@ st.set_page_config(layout="wide")
 state = st.session_state
 state.setdefault("company_pages", 1)
 client = api()
+page = PageActions("company", client)
 zone = reader_zone()
 now = datetime.now(UTC)
 
@@ -55,19 +57,16 @@ def choose() -> CompanyShape:
     return known[chosen]
 
 
-def act(action: str, *args: object, **kwargs: object) -> None:
-    """Do it before the page is drawn; what goes wrong is said when it is."""
-    try:
-        getattr(client, action)(*args, **kwargs)
-    except ApiError as error:
-        state["company_error"] = error
-
-
 def say_label(story_id: str, company_id: str, author: str, label: Sentiment) -> None:
     """Store what a person says that the label should have been."""
-    act("send_score_feedback", label, author=author, story_id=story_id, company=company_id)
-    if "company_error" not in state:
-        state["company_done"] = f"Saved as {label}"
+    page.act(
+        "send_score_feedback",
+        f"Saved as {label}",
+        label,
+        author=author,
+        story_id=story_id,
+        company=company_id,
+    )
 
 
 def show_head(company: CompanyShape, author: str) -> None:
@@ -82,8 +81,8 @@ def show_head(company: CompanyShape, author: str) -> None:
             icon=":material/star:" if company.watched else ":material/star_border:",
             disabled=not author,
             help=None if author else "Write your name first",
-            on_click=act,
-            args=("unwatch_company" if company.watched else "watch_company", company.id),
+            on_click=page.act,
+            args=("unwatch_company" if company.watched else "watch_company", None, company.id),
             kwargs={"author": author},
         )
 
@@ -196,10 +195,7 @@ st.title("Company", anchor=False)
 with st.container(horizontal=True, vertical_alignment="bottom"):
     company = choose()
     name = reader_name()
-if problem := state.pop("company_error", None):
-    show_error(problem)
-if done := state.pop("company_done", None):
-    st.toast(done, icon=":material/check:")
+page.tell()
 show_head(company, name)
 show_index(company)
 show_stories(company, name)

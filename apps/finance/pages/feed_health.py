@@ -9,6 +9,7 @@ import streamlit as st
 
 from shared.api.finance import FeedShape
 from shared.client import ApiError
+from shared.ui.actions import PageActions
 from shared.ui.connection import api, needed, show_error
 from shared.ui.reader import reader_name, reader_zone
 from shared.ui.sentiment import line_html, link_html, time_html
@@ -19,17 +20,9 @@ MOST = 40
 st.set_page_config(layout="wide")
 state = st.session_state
 client = api()
+page = PageActions("feeds", client)
 zone = reader_zone()
 now = datetime.now(UTC)
-
-
-def act(action: str, done: str, *args: object, **kwargs: object) -> None:
-    """Do it before the page is drawn; what goes wrong is said when it is."""
-    try:
-        getattr(client, action)(*args, **kwargs)
-        state["feeds_done"] = done
-    except ApiError as error:
-        state["feeds_error"] = error
 
 
 def every(seconds: int) -> str:
@@ -96,7 +89,7 @@ def show_feed(feed: FeedShape, author: str) -> None:
                 icon=":material/play_arrow:" if muted else ":material/notifications_off:",
                 disabled=not author,
                 help=signed,
-                on_click=act,
+                on_click=page.act,
                 args=(
                     "unmute_feed" if muted else "mute_feed",
                     f"{feed.name} is {'polled again' if muted else 'muted'}",
@@ -112,7 +105,7 @@ def show_feed(feed: FeedShape, author: str) -> None:
                     type="primary",
                     disabled=not author,
                     help=signed,
-                    on_click=act,
+                    on_click=page.act,
                     args=("remove_feed", f"{feed.name} is removed", feed.id),
                     kwargs={"author": author},
                 )
@@ -140,16 +133,13 @@ def show_form(author: str) -> None:
         except ApiError as error:
             show_error(error)
             return
-        state["feeds_done"] = f"{added.name} is polled from now on"
+        page.say(f"{added.name} is polled from now on")
         st.rerun()
 
 
 st.title("Feed health", anchor=False)
 author = reader_name()
-if problem := state.pop("feeds_error", None):
-    show_error(problem)
-if done := state.pop("feeds_done", None):
-    st.toast(plain(done), icon=":material/check:")
+page.tell()
 with needed():
     feeds = client.feeds()
 failing = [feed for feed in feeds if feed.state == "active" and feed.failures]

@@ -10,6 +10,7 @@ from apps.finance.page_parts.alert_cards import STATES, alert_html, rule_words
 from apps.finance.page_parts.rule_form import show_rule_form
 from shared.api.finance_alerts import AlertShape, RuleShape
 from shared.client import ApiError
+from shared.ui.actions import PageActions
 from shared.ui.connection import api, needed, show_error
 from shared.ui.reader import local, reader_name, reader_zone
 from shared.ui.wording import plain
@@ -23,17 +24,9 @@ state = st.session_state
 state.setdefault("alerts_view", VIEWS[0])
 state.setdefault("alerts_pages", 1)
 client = api()
+page = PageActions("alerts", client)
 zone = reader_zone()
 now = datetime.now(UTC)
-
-
-def act(action: str, done: str, *args: object, **kwargs: object) -> None:
-    """Do it before the page is drawn; what goes wrong is said when it is."""
-    try:
-        getattr(client, action)(*args, **kwargs)
-        state["alerts_done"] = done
-    except ApiError as error:
-        state["alerts_error"] = error
 
 
 def note_of(alert_id: str) -> str:
@@ -44,7 +37,7 @@ def note_of(alert_id: str) -> str:
 def change(action: str, done: str, alert_id: str, author: str, hours: int | None = None) -> None:
     """Acknowledge, snooze or close, with the note that was written."""
     more = () if hours is None else (datetime.now(UTC) + timedelta(hours=hours),)
-    act(action, done, alert_id, *more, author=author, note=note_of(alert_id))
+    page.act(action, done, alert_id, *more, author=author, note=note_of(alert_id))
 
 
 def show_alert(alert: AlertShape, author: str) -> None:
@@ -145,7 +138,7 @@ def show_rule(rule: RuleShape, author: str) -> None:
                 icon=":material/toggle_off:" if rule.enabled else ":material/toggle_on:",
                 disabled=not author,
                 help=signed,
-                on_click=act,
+                on_click=page.act,
                 args=("switch_alert_rule", f"{rule.name}: changed", rule.id),
                 kwargs={"enabled": not rule.enabled, "author": author},
             )
@@ -157,7 +150,7 @@ def show_rule(rule: RuleShape, author: str) -> None:
                     type="primary",
                     disabled=not author,
                     help=signed,
-                    on_click=act,
+                    on_click=page.act,
                     args=("delete_alert_rule", f"{rule.name} is deleted", rule.id),
                     kwargs={"author": author},
                 )
@@ -191,7 +184,7 @@ def show_targets(author: str) -> None:
                 icon=":material/delete:",
                 type="tertiary",
                 disabled=not author,
-                on_click=act,
+                on_click=page.act,
                 args=("remove_alert_target", "Removed", target.id),
                 kwargs={"author": author},
             )
@@ -226,10 +219,7 @@ name = reader_name()
 view = st.segmented_control(
     "What to see", VIEWS, key="alerts_view", label_visibility="collapsed", required=True
 )
-if problem := state.pop("alerts_error", None):
-    show_error(problem)
-if done := state.pop("alerts_done", None):
-    st.toast(plain(done), icon=":material/check:")
+page.tell()
 if view == VIEWS[1]:
     show_rules(name)
 elif view == VIEWS[2]:

@@ -7,6 +7,7 @@ import streamlit as st
 from apps.finance.page_parts.story_cards import score_html
 from shared.api.finance import ScoreShape, Sentiment
 from shared.client import ApiError
+from shared.ui.actions import PageActions
 from shared.ui.confidence import words_that_weighed
 from shared.ui.connection import api, show_error
 from shared.ui.reader import reader_name
@@ -24,6 +25,7 @@ EXAMPLE = (
 st.set_page_config(layout="centered")
 state = st.session_state
 client = api()
+page = PageActions("score", client)
 
 
 def say_label(
@@ -31,11 +33,14 @@ def say_label(
 ) -> None:
     """Store what a person says that the label should have been."""
     company = companies[str(state.get(f"about-{place}") or "The whole text")]
-    try:
-        client.send_score_feedback(label, author=author, text=text, company=company)
-        state["score_done"] = f"Saved as {label}"
-    except ApiError as error:
-        state["score_error"] = error
+    page.act(
+        "send_score_feedback",
+        f"Saved as {label}",
+        label,
+        author=author,
+        text=text,
+        company=company,
+    )
 
 
 def show_words(score: ScoreShape) -> None:
@@ -105,10 +110,7 @@ if sent:
             state["scored"] = (texts, found)
         except ApiError as error:
             show_error(error)
-if problem := state.pop("score_error", None):
-    show_error(problem)
-if done := state.pop("score_done", None):
-    st.toast(done, icon=":material/check:")
+page.tell()
 if known := state.get("scored"):
     texts, found = known
     author = reader_name()

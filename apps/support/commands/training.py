@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
 from apps.support.conversation.knowledge import APP, SAMPLE_SOURCE
 from apps.support.learning.training_data import load_source
-from data_connectors.data_source import DataSource, count_rejects
-from shared.command_line import print_json, reports_errors, say, user_name
-from shared.records import Dataset
+from data_connectors.data_source import DataSource, announced
+from shared.command_line import reports_errors, user_name
 from shared.settings import Settings
 from shared.training_options import (
     evaluation_options,
@@ -48,9 +46,10 @@ def train(
     settings = Settings()
     name, test = named_data(data, train_data, test_data, SAMPLE_SOURCE)
     source = DataSource(name, text_column, label_column, query, test)
-    dataset = _read(source, settings)
+    dataset = announced(load_source(source, settings), settings)
 
     from models.training_run import train_and_gate
+    from shared.evaluation.summary_table import show_summary
     from shared.finetuning.recipe import make_recipe
 
     trained = train_and_gate(
@@ -66,7 +65,7 @@ def train(
         resume=resume,
         promote=promote,
     )
-    _print(trained.summary, as_json)
+    show_summary(trained.summary, as_json=as_json)
 
 
 @click.command()
@@ -87,35 +86,11 @@ def evaluate(
     never counts as a test text.
     """
     settings = Settings()
-    dataset = _read(DataSource(data, text_column, label_column, query), settings)
+    source = DataSource(data, text_column, label_column, query)
+    dataset = announced(load_source(source, settings), settings)
 
-    from models.registry import ModelRegistry
-    from models.version_evaluation import evaluate_version
-    from shared.finetuning.progress import ConsoleProgress
+    from models.training_run import evaluate_in_home
+    from shared.evaluation.summary_table import show_summary
 
-    with ConsoleProgress() as report:
-        evaluated = evaluate_version(
-            ModelRegistry(settings.models), APP, dataset, version=version, split=split,
-            report=report,
-        )  # fmt: skip
-    unknown = len(evaluated.unknown_labels)
-    if unknown:
-        say(f"{unknown} labels are unknown to the version: their examples count as wrong")
-    _print(evaluated.summary, as_json)
-
-
-def _read(source: DataSource, settings: Settings) -> Dataset:
-    dataset = load_source(source, settings)
-    rejected = count_rejects(dataset, settings)
-    if rejected:
-        say(rejected)
-    return dataset
-
-
-def _print(summary: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(summary)
-        return
-    from shared.evaluation.summary_table import print_summary
-
-    print_summary(summary)
+    summary = evaluate_in_home(settings, APP, dataset, version=version, split=split)
+    show_summary(summary, as_json=as_json)

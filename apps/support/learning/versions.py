@@ -156,7 +156,7 @@ class RegistryModels:
         self, version: ModelVersion, examples: Sequence[Example], *, now: datetime
     ) -> ModelVersion:
         """A new version with the same encoder whose head was fitted to ``examples`` as well."""
-        from models.text_training import update_head
+        from models.head_update import update_head
 
         return update_head(self.registry, version, examples, now=now)
 

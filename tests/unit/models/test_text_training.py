@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.head_update import update_head
 from models.promotion import gate, gate_and_promote
 from models.registry import ModelRegistry
 from models.text_classifier import TextPredictor
-from models.text_training import train_text_classifier, update_head
+from models.text_training import train_text_classifier
 from shared.errors import ManifestMismatch, PromotionRefused
 from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import make_recipe

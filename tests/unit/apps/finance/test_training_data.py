@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from apps.finance.training_data import SAMPLE_SOURCE, as_questions, load_source, with_corrections
-from data_connectors.data_source import DataSource
+from data_connectors.data_source import DataSource, rejects_path
 from models.text_training import prepare_data
 from shared.errors import EmptyData
 from shared.records import SPLIT_NAMES, Dataset, Example
@@ -108,3 +108,15 @@ def test_a_correction_to_no_sentiment_is_a_reject() -> None:
     learned = with_corrections(asked, Dataset("feedback", (Example("Rates hold", "boring"),)))
     assert learned.examples == asked.examples
     assert "'boring'" in learned.rejects[0].reason
+
+
+def test_every_reject_is_in_the_file_that_is_told(tmp_path: Path) -> None:
+    data = tmp_path / "news.csv"
+    rows = "text,label,entity\nOrrin up,positive,Orrin\nquiet,neutral,Tarn\n,neutral,\nso,7,\n"
+    data.write_text(rows, encoding="utf-8")
+    settings = Settings(home=tmp_path / "home")
+    dataset = load_source(DataSource(str(data)), settings)
+    assert len(dataset.examples) == 1
+    kept = rejects_path(settings).read_text(encoding="utf-8").splitlines()
+    assert len(kept) == len(dataset.rejects) == 3
+    assert any("does not stand in the text" in line for line in kept)
