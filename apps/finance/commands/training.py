@@ -141,12 +141,10 @@ def one_of_each(dataset: Dataset) -> dict[str, str]:
 def _corrected(dataset: Dataset, settings: Settings) -> Dataset:
     """With the corrections that people made here, if there are any."""
     from data_connectors.feedback import read_feedback
-    from shared.errors import EmptyData
 
     with database(settings) as engine:
-        try:
-            found = read_feedback(engine, APP)
-        except EmptyData:
-            return dataset
+        found = read_feedback(engine, APP)
+    if not found.examples:
+        return dataset
     say(f"{len(found.examples)} corrections go along")
     return with_corrections(dataset, found)
