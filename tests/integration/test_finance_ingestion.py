@@ -421,3 +421,17 @@ def test_a_clock_that_was_set_back_stops_no_feed_for_long(sqlite_engine: Engine)
     one.ingest_due(NOW + timedelta(days=400))
     assert one.ingest_due(NOW).polls == 1
     assert one.ingest_due(NOW).polls == 0
+
+
+def test_what_follows_a_round_waits_for_all_of_its_documents(sqlite_engine: Engine) -> None:
+    told: list[str] = []
+    one = ingestion(
+        sqlite_engine,
+        after_stories=lambda connection, now: told.append("document"),
+        after_round=lambda connection, now: told.append("round"),
+    )
+    one.ingest_document("here", None, rss([A]), NOW)
+    one.ingest_document("there", None, rss([B]), NOW)
+    assert told == ["document", "document"]
+    one.after_time(NOW)
+    assert told == ["document", "document", "round"]
