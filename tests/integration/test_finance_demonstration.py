@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +14,7 @@ from apps.finance.alerts.targets import TargetStore
 from apps.finance.demonstration import RULES, STEP, WATCHED, play_sample_feeds
 from apps.finance.entities.companies import watched
 from apps.finance.feeds import FeedStore
+from apps.finance.records import StoryScore, StoryText
 from apps.finance.samples.demo_server import serve
 from shared.storage.engine import reading
 from shared.storage.finance_tables import deliveries
@@ -22,12 +25,33 @@ pytestmark = pytest.mark.integration
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
+NEGATIVE = {"negative": 0.9, "neutral": 0.05, "positive": 0.05}
+
+
+class Gloomy(WordScorer):
+    """All news is bad news, whatever the words: every rule has its occasion."""
+
+    def score(self, stories: Sequence[StoryText]) -> list[StoryScore]:
+        return [
+            replace(
+                score,
+                label="negative",
+                probabilities=NEGATIVE,
+                mentions=tuple(
+                    replace(mention, label="negative", probabilities=NEGATIVE)
+                    for mention in score.mentions
+                ),
+            )
+            for score in super().score(stories)
+        ]
+
+
 def test_ten_days_of_sample_news_are_read_once(sqlite_engine: Engine) -> None:
     TargetStore(sqlite_engine).add(
         channel="email", address="desk@invented.example", now=NOW, author="test",
         policy=AddressPolicy(),
     )  # fmt: skip
-    scorer = WordScorer(companies={"Renault": "renault", "Intel": "intel"})
+    scorer = Gloomy(companies={"Renault": "renault", "Intel": "intel"})
     steps: list[int] = []
     with serve(now=NOW) as server:
         moments = server.moments(STEP)
@@ -39,7 +63,9 @@ def test_ten_days_of_sample_news_are_read_once(sqlite_engine: Engine) -> None:
     assert played.counts.revisions >= 10
     assert {name for name, _ in played.readings} >= {"Renault", "Intel"}
     assert {status for _, status in server.requests} == {200, 304}
-    assert played.alerts
+    fired = {(alert.rule["name"], alert.subject) for alert in played.alerts}
+    assert (RULES[0][0], "company:renault") in fired
+    assert (RULES[1][0], "company:renault") in fired
     with reading(sqlite_engine) as connection:
         assert connection.scalar(select(func.count()).select_from(deliveries)) == 0
 
