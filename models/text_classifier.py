@@ -185,7 +185,7 @@ class TextPredictor:
     def run_on(self, hardware: Hardware) -> None:
         """From here on compute on this device in this precision; fp32 where it stands until then.
 
-        bf16 takes half the time on processors that have it and moves probabilities by about .01.
+        bf16 takes half the time on processors that have it (docs/methods.md has what it changes).
         """
         self.classifier.to(hardware.device)
         self.hardware = hardware
