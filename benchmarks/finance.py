@@ -170,9 +170,9 @@ def table(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         )
         rows.append((what, shown, "<= 4x"))
         for part, seconds in run["parts"].items():
-            rows.append((f"  {part}, CPU s", f"{seconds:.1f}", ""))
+            rows.append((f"  {part}", f"{seconds:.1f} s", ""))
     rows.append(("seeds that trained rows rest on", str(len(result["seeds"])), "3"))
-    rows.append(("GPU", "none was lent: not measured", "bf16 beside fp32"))
+    rows.append(("training on a GPU, bf16 beside fp32", "not measured", "print"))
     return rows
 
 

@@ -174,7 +174,7 @@ def ingest(contents: Sequence[bytes], home: Path) -> tuple[float, dict[str, Any]
         seconds = time.perf_counter() - started
         used = time.process_time() - cpu
     engine.dispose()
-    parts = {**scorer.seconds, "everything, processor seconds": used}
+    parts = {**scorer.seconds, "everything, of processor time": used}
     return seconds, asdict(counts), parts
 
 
