@@ -19,6 +19,7 @@ from shared.command_line import LazyGroup
         "ui": ("apps.commands.serving:ui", "Serve the pages."),
         "support": ("apps.support.commands:support", "The support desk."),
         "finance": ("apps.finance.commands:finance", "The finance monitor."),
+        "recommend": ("apps.recommend.commands:recommend", "The recommender."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -12,6 +12,7 @@ from shared.command_line import LazyGroup
     lazy={
         "support": ("apps.support.commands.training:train", "An intent classifier."),
         "finance": ("apps.finance.commands.training:train", "A sentiment model for news."),
+        "recommend": ("apps.recommend.commands.training:train", "A recommender's bundle."),
     },
 )
 def train() -> None:
@@ -23,6 +24,7 @@ def train() -> None:
     lazy={
         "support": ("apps.support.commands.training:evaluate", "The intent classifier."),
         "finance": ("apps.finance.commands.training:evaluate", "The sentiment model."),
+        "recommend": ("apps.recommend.commands.evaluation:evaluate", "The recommender's models."),
     },
 )
 def evaluate() -> None:

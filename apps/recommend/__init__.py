@@ -1,0 +1,1 @@
+"""The recommender: a catalogue and a stream of events in, lists with reasons out."""

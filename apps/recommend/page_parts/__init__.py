@@ -1,0 +1,1 @@
+"""Drawings and forms that the recommender's pages share."""
