@@ -21,12 +21,13 @@ import httpx2
 from shared.api import shapes
 from shared.api.calls import ApiError, Calls, Retries, made, path_of
 from shared.api.finance_client import FinanceCalls
+from shared.api.recommend_client import RecommendCalls
 from shared.api.support_client import SupportCalls
 
 __all__ = ["ApiError", "Retries", "TriptychClient"]
 
 
-class TriptychClient(SupportCalls, FinanceCalls):
+class TriptychClient(SupportCalls, FinanceCalls, RecommendCalls):
     """One connection pool to one API; safe to share between threads.
 
     ``timeout`` is in seconds and holds for calls that answer at once; those that train, score or
