@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import click
 
 from shared.command_line import actor_name, database, print_json, reports_errors, say
 from shared.settings import Settings
-
-if TYPE_CHECKING:
-    pass
+from shared.tenants import DEFAULT_TENANT
 
 SCOPES = ("use", "review", "admin")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -34,20 +31,41 @@ def keys() -> None:
     show_default=True,
     help="What it may do; may be given several times. admin implies all.",
 )
+@click.option(
+    "--tenant",
+    default=DEFAULT_TENANT,
+    show_default=True,
+    help="The product team whose catalogue it opens in the recommender.",
+)
 @as_json
 @reports_errors
-def create(name: str, scopes: tuple[str, ...], as_json: bool) -> None:
+def create(name: str, scopes: tuple[str, ...], tenant: str, as_json: bool) -> None:
     """Make a key and print it, this once."""
     from shared.serving.keys import create_key
 
     with database(Settings()) as engine:
         made = create_key(
-            engine, name=name, scopes=scopes, actor=actor_name(), now=datetime.now(UTC)
+            engine,
+            name=name,
+            scopes=scopes,
+            actor=actor_name(),
+            now=datetime.now(UTC),
+            tenant=tenant,
         )
     if as_json:
-        print_json({"id": made.id, "name": made.name, "scopes": made.scopes, "key": made.secret})
+        print_json(
+            {
+                "id": made.id,
+                "name": made.name,
+                "scopes": made.scopes,
+                "tenant": made.tenant,
+                "key": made.secret,
+            }
+        )
         return
     say(f"key {made.id} for {made.name!r}, scopes: {', '.join(made.scopes)}")
+    if made.tenant != DEFAULT_TENANT:
+        say(f"It opens the catalogue of {made.tenant!r}, and no other.")
     say("Keep it now: it is stored as a digest only and cannot be shown again.")
     click.echo(made.secret)
 
@@ -67,13 +85,12 @@ def list_command(as_json: bool) -> None:
     if not found:
         say("there are no keys: make one with `triptych keys create --name NAME`")
         return
-    rows = [("ID", "NAME", "SCOPES", "CREATED", "LAST USED", "STATE")]
+    rows = [("ID", "NAME", "TENANT", "SCOPES", "CREATED", "LAST USED", "STATE")]
     for key in found:
         used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
         state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "valid"
-        rows.append(
-            (key.id, key.name, ",".join(key.scopes), f"{key.created_at:%Y-%m-%d}", used, state)
-        )
+        made = f"{key.created_at:%Y-%m-%d}"
+        rows.append((key.id, key.name, key.tenant, ",".join(key.scopes), made, used, state))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

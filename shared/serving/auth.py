@@ -24,6 +24,7 @@ from shared.errors import NotAllowed, NotAuthenticated
 from shared.serving.keys import Scope, digest, split_key
 from shared.storage.engine import reading
 from shared.storage.tables import api_keys
+from shared.tenants import DEFAULT_TENANT
 
 LOGGER = logging.getLogger(__name__)
 _NO_DIGEST = digest("")
@@ -40,11 +41,13 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. Without authentication everybody is ``local`` and may do everything."""
+    """Who asks, and for which tenant. Without authentication everybody is ``local`` and may do
+    everything."""
 
     name: str
     scopes: frozenset[str]
     key_id: str | None = None
+    tenant: str = DEFAULT_TENANT
 
     def may(self, scope: Scope) -> bool:
         """Whether ``scope`` is granted; ``admin`` implies all."""
@@ -87,7 +90,7 @@ class Authenticator:
         if row is None or not fits or row.revoked_at is not None:
             raise NotAuthenticated("the API key is not valid: it is unknown or was revoked")
         self._remember_use(row.id, row.last_used_at)
-        return Principal(row.name, frozenset(row.scopes), row.id)
+        return Principal(row.name, frozenset(row.scopes), row.id, row.tenant)
 
     def _find(self, id: str) -> Row[tuple[object, ...]] | None:
         if not (len(id) == 16 and id.isascii() and id.isalnum()):

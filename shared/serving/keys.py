@@ -19,6 +19,7 @@ from shared.errors import NotFound, SettingsError
 from shared.storage.audit import record
 from shared.storage.engine import reading
 from shared.storage.tables import api_keys
+from shared.tenants import DEFAULT_TENANT, check_tenant
 
 Scope = Literal["use", "review", "admin"]
 """``use``: ask the models. ``review``: also read chats and correct. ``admin``: everything."""
@@ -36,6 +37,7 @@ class ApiKey:
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    tenant: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class NewKey:
     name: str
     scopes: tuple[Scope, ...]
     secret: str
+    tenant: str
 
 
 def digest(secret: str) -> str:
@@ -62,9 +65,17 @@ def split_key(text: str) -> tuple[str, str] | None:
 
 
 def create_key(
-    engine: Engine, *, name: str, scopes: Sequence[str], actor: str, now: datetime
+    engine: Engine,
+    *,
+    name: str,
+    scopes: Sequence[str],
+    actor: str,
+    now: datetime,
+    tenant: str = DEFAULT_TENANT,
 ) -> NewKey:
-    """Make a key. Raises SettingsError for no name, no scope or an unknown one."""
+    """Make a key. Raises SettingsError for no name, no scope or an unknown one, and for a tenant
+    that cannot be."""
+    check_tenant(tenant)
     clean = name.strip()
     if not 1 <= len(clean) <= 120 or "\x00" in clean:
         raise SettingsError("a key needs a name of 1 to 120 characters: who or what will use it?")
@@ -79,12 +90,17 @@ def create_key(
     with engine.begin() as connection:
         connection.execute(
             insert(api_keys).values(
-                id=id, name=clean, digest=digest(secret), scopes=list(granted), created_at=now
+                id=id,
+                name=clean,
+                digest=digest(secret),
+                scopes=list(granted),
+                created_at=now,
+                tenant=tenant,
             )
         )
-        details = {"key": id, "name": clean, "scopes": list(granted)}
+        details = {"key": id, "name": clean, "scopes": list(granted), "tenant": tenant}
         record(connection, actor=actor, action="key created", details=details, at=now)
-    return NewKey(id, clean, granted, f"tk_{id}_{secret}")
+    return NewKey(id, clean, granted, f"tk_{id}_{secret}", tenant)
 
 
 def list_keys(engine: Engine) -> list[ApiKey]:
@@ -99,6 +115,7 @@ def list_keys(engine: Engine) -> list[ApiKey]:
                 row.created_at,
                 row.last_used_at,
                 row.revoked_at,
+                row.tenant,
             )
             for row in rows
         ]

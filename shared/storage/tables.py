@@ -2,7 +2,7 @@
 
 Writers mask personal data before a text reaches a table. Migrations under ``migrations/`` build
 the same schema; a test compares the two on SQLite and PostgreSQL. The finance monitor's tables
-stand in ``finance_tables.py``, on the same MetaData.
+stand in ``finance_tables.py``, the recommender's in ``recommend_tables.py``, on the same MetaData.
 """
 
 from __future__ import annotations
@@ -157,8 +157,10 @@ api_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("last_used_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
+    Column("tenant", String(20), nullable=False, server_default="default"),
 )
-"""One row an API key. ``digest`` is the SHA-256 of the secret, which is stored nowhere."""
+"""One row an API key. ``digest`` is the SHA-256 of the secret, which is stored nowhere; ``tenant``
+is the product team whose catalogue it opens."""
 
 audit_log = Table(
     "audit_log",

@@ -41,6 +41,17 @@ def test_a_key_opens_and_its_secret_is_stored_nowhere(engine: Engine) -> None:
     assert all(secret.split("_", 2)[2] not in str(value) for value in row)
 
 
+def test_a_key_opens_one_tenant(engine: Engine) -> None:
+    made = create_key(engine, name="b", scopes=["use"], actor="ann", now=NOW, tenant="shop-b")
+    _, plain = make(engine)
+    check = Authenticator(engine, True).authenticate
+    assert made.tenant == check(made.secret).tenant == "shop-b"
+    assert check(plain).tenant == LOCAL.tenant == "default"
+    assert {key.name: key.tenant for key in list_keys(engine)} == {"b": "shop-b", "shop": "default"}
+    with pytest.raises(SettingsError, match="lower-case"):
+        create_key(engine, name="c", scopes=["use"], actor="ann", now=NOW, tenant="Shop B")
+
+
 def test_scopes(engine: Engine) -> None:
     _, weak = make(engine, "use")
     _, strong = make(engine, "admin")

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from shared.errors import StorageError
 from shared.storage.engine import open_database, reading
-from shared.storage.finance_tables import metadata
+from shared.storage.recommend_tables import metadata
 from shared.storage.tables import conversations, feedback, messages
 
 pytestmark = pytest.mark.integration

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from shared.storage.finance_tables import metadata
+from shared.storage.recommend_tables import metadata
 
 connection = context.config.attributes.get("connection")
 if not isinstance(connection, Connection):
