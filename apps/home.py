@@ -9,6 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from apps.finance import page as finance
+from apps.recommend import page as recommend
 from apps.support import page as support
 from shared.client import ApiError
 from shared.ui.connection import api, show_error
@@ -39,6 +40,7 @@ def start() -> None:
     for app, title, page in (
         ("support", "Support desk", support),
         ("finance", "Finance monitor", finance),
+        ("recommend", "Recommender", recommend),
     ):
         with st.container(border=True):
             st.subheader(title, anchor=False)
@@ -54,7 +56,12 @@ def main() -> None:
     """Draw the navigation and run the page that was chosen."""
     home = st.Page(start, title="Start", icon=":material/home:", default=True)
     st.navigation(
-        {"": [home], "Support desk": support.pages(), "Finance monitor": finance.pages()}
+        {
+            "": [home],
+            "Support desk": support.pages(),
+            "Finance monitor": finance.pages(),
+            "Recommender": recommend.pages(),
+        }
     ).run()
 
 

@@ -25,7 +25,5 @@ WHAT_IT_IS = (
 
 
 def pages() -> list[StreamlitPage]:
-    """The recommender's pages in the order of the menu, those that stand."""
-    return pages_of(
-        "recommend", _PAGES, [entry for entry in _ENTRIES if (_PAGES / f"{entry[0]}.py").exists()]
-    )
+    """The recommender's pages in the order of the menu."""
+    return pages_of("recommend", _PAGES, _ENTRIES)

@@ -1,0 +1,35 @@
+"""What serves, the way forth and back, and tests of one kind of list against another."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from apps.recommend.page_parts.bundle_controls import show_bundles
+from apps.recommend.page_parts.catalogue_head import show_head, tenant_of_reader
+from apps.recommend.page_parts.experiment_controls import show_experiments
+from shared.ui.actions import PageActions
+from shared.ui.connection import api
+from shared.ui.reader import reader_name
+
+VIEWS = ("Bundles", "Experiments")
+
+st.set_page_config(layout="centered")
+client = api()
+page = PageActions("bundles", client)
+tenant = tenant_of_reader()
+
+show_head("Bundles and experiments", client, tenant)
+author = reader_name()
+view = st.segmented_control(
+    "What to see",
+    VIEWS,
+    default=VIEWS[0],
+    key="bundles_view",
+    label_visibility="collapsed",
+    required=True,
+)
+page.tell()
+if view == VIEWS[1]:
+    show_experiments(client, page, tenant, author)
+else:
+    show_bundles(client, page, tenant, author)
