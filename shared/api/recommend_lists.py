@@ -25,10 +25,10 @@ class FilterShape(Shape):
     min_price: Price | None = None
     max_price: Price | None = None
     available_only: bool = True
-    include: Annotated[list[Id], Field(max_length=10_000)] | None = Field(
+    include: Annotated[list[Id], Field(max_length=5_000)] | None = Field(
         default=None, description="nothing but these items"
     )
-    exclude: Annotated[list[Id], Field(max_length=10_000)] = Field(default_factory=list)
+    exclude: Annotated[list[Id], Field(max_length=5_000)] = Field(default_factory=list)
     attributes: Annotated[
         dict[Id, Annotated[list[Annotated[Plain, Field(max_length=500)]], Field(max_length=200)]],
         Field(max_length=32),
@@ -50,13 +50,12 @@ class ListSettings(Shape):
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] | None = Field(
         default=None, description="which new items are tried; another choice each time if unset"
     )
+    explain: bool = Field(default=True, description="with the reasons of each entry")
+    record: bool = Field(default=True, description="count it as shown (an impression)")
 
 
 class ListBody(ListSettings):
     """A list for a user."""
-
-    explain: bool = Field(default=True, description="with the reasons of each entry")
-    record: bool = Field(default=True, description="count it as shown (an impression)")
 
 
 class SessionEvent(Shape):
@@ -77,7 +76,6 @@ class SessionBody(ListSettings):
     events: Annotated[list[SessionEvent], Field(min_length=1, max_length=200)] | None = Field(
         default=None, description="oldest first"
     )
-    explain: bool = True
 
 
 class QueryBody(Shape):
@@ -117,10 +115,11 @@ class NearestShape(Shape):
 
 
 class ReasonsShape(Shape):
-    """Why an item is in a list. The shares of ``because`` and ``popular`` sum to 1 where anything
-    spoke for it; at most the greatest five of ``because`` are told."""
+    """Why an item is in a list. The shares of ``because``, ``other`` and ``popular`` sum to 1 where
+    anything spoke for it."""
 
-    because: list[BecauseShape]
+    because: list[BecauseShape] = Field(description="the greatest five, the greatest first")
+    other: Share = Field(default=0.0, description="of the history's items that are not told")
     popular: Share
     nearest: NearestShape | None = Field(default=None, description="for a new item")
 
@@ -144,7 +143,9 @@ class MissingShape(Shape):
 class ListShape(Shape):
     """A list: k entries, or all that are possible and why there are no more."""
 
-    request_id: str = Field(description="the impression, for clicks; made anew for each list")
+    request_id: str | None = Field(
+        description="the impression, for clicks; null where it was not to be counted"
+    )
     bundle: str | None = Field(description="null: nothing is fitted yet, text and popularity only")
     experiment: str | None = None
     arm: str | None = None
