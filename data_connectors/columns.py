@@ -46,18 +46,29 @@ def find_columns(
     Raises UnknownColumn, with all column names, when one is not there or stands twice.
     """
     return Columns(
-        text=_find(names, text, TEXT_NAMES, "text", where),
-        label=_find(names, label, LABEL_NAMES, "label", where),
-        split=_find(names, split, ("split",), "split", where)
-        if split or _usual(names, ("split",))
-        else None,
+        text=find_column(names, text, TEXT_NAMES, "text", where),
+        label=find_column(names, label, LABEL_NAMES, "label", where),
+        split=find_optional_column(names, split, ("split",), "split", where),
         kept={wanted: name for wanted in keep for name in names if _fold(name) == _fold(wanted)},
     )
 
 
-def _find(
+def find_optional_column(
+    names: Sequence[str], wanted: str | None, usual: Sequence[str], role: str, where: str
+) -> str | None:
+    """As ``find_column``; None where no column is named and none has a usual name."""
+    if wanted is None and not _usual(names, usual):
+        return None
+    return find_column(names, wanted, usual, role, where)
+
+
+def find_column(
     names: Sequence[str], wanted: str | None, usual: Sequence[str], role: str, where: str
 ) -> str:
+    """The column ``wanted``, or the one with the first usual name that is there, in any case.
+
+    Raises UnknownColumn, with all column names, when it is not there or stands twice.
+    """
     there = ", ".join(repr(name) for name in names) or "none"
     if wanted is None:
         found = _usual(names, usual)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -105,6 +105,31 @@ def download(
             raise
         os.replace(part, target)
     return target
+
+
+def locate_files(
+    files: Sequence[RemoteFile],
+    *,
+    folder: Path | None,
+    cache: Path,
+    progress: Progress = no_progress,
+    client: httpx2.Client | None = None,
+) -> dict[RemoteFile, Path]:
+    """Where each file lies: in ``folder`` when all are there, else fetched into ``cache`` once.
+
+    Either way their sha256 is the published one, else ChecksumMismatch. Raises UnreadableFile
+    when a file cannot be fetched.
+    """
+    if folder is not None and all((folder / file.path).is_file() for file in files):
+        return {file: check(folder / file.path, file) for file in files}
+    own = client or httpx2.Client(timeout=30.0, follow_redirects=True)
+    try:
+        return {
+            file: download(file, cache / file.path, client=own, progress=progress) for file in files
+        }
+    finally:
+        if client is None:
+            own.close()
 
 
 def _fetch(

@@ -12,7 +12,7 @@ import httpx2
 
 from data_connectors.collecting import collect
 from data_connectors.columns import Columns
-from data_connectors.downloads import Progress, RemoteFile, check, download, no_progress
+from data_connectors.downloads import Progress, RemoteFile, locate_files, no_progress
 from data_connectors.files import iterate_file
 from data_connectors.finance_datasets import phrasebank, sentfin, sentfin_headlines
 from data_connectors.published_files import (
@@ -68,26 +68,11 @@ def load_public_dataset(
         known = ", ".join(sorted(catalogue))
         raise UnknownDataset(f"there is no public data set {name!r}; there are {known}", name=name)
     dataset = catalogue[name]
-    if folder is not None and all((folder / file.path).is_file() for file in dataset.files):
-        paths = {file: check(folder / file.path, file) for file in dataset.files}
-    else:
-        paths = _fetched(dataset, cache, progress, client)
+    paths = locate_files(
+        dataset.files, folder=folder, cache=cache, progress=progress, client=client
+    )
     outcomes = dataset.examples(paths.__getitem__)
     return collect(outcomes, name=name, rejects=rejects)
-
-
-def _fetched(
-    dataset: PublicDataset, cache: Path, progress: Progress, client: httpx2.Client | None
-) -> dict[RemoteFile, Path]:
-    own = client or httpx2.Client(timeout=30.0, follow_redirects=True)
-    try:
-        return {
-            file: download(file, cache / file.path, client=own, progress=progress)
-            for file in dataset.files
-        }
-    finally:
-        if client is None:
-            own.close()
 
 
 def _banking77(locate: Locate, file: RemoteFile, split: SplitName) -> Iterator[Example | Reject]:

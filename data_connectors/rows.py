@@ -46,8 +46,8 @@ def canonical_label(label: str) -> str:
 
 def example_or_reason(values: Mapping[str, Any], columns: Columns) -> Example | str:
     """The example that a row holds, or the reason why it holds none."""
-    text = _as_text(values.get(columns.text))
-    label = _as_text(values.get(columns.label))
+    text = cell_text(values.get(columns.text))
+    label = cell_text(values.get(columns.label))
     if text is None:
         return f"the text is a {type(values[columns.text]).__name__}, not a text"
     if label is None:
@@ -60,22 +60,23 @@ def example_or_reason(values: Mapping[str, Any], columns: Columns) -> Example | 
     if len(label) > LONGEST_LABEL:
         return f"the label is longer than {LONGEST_LABEL} characters"
     for value in (text, label):
-        if fault := _unusable_characters(value):
+        if fault := unusable_characters(value):
             return fault
     split: SplitName | None = None
-    if columns.split and (stated := (_as_text(values.get(columns.split)) or "").strip()):
+    if columns.split and (stated := (cell_text(values.get(columns.split)) or "").strip()):
         split = SPLIT_NAMES_USED.get(stated.casefold())
         if split is None:
             return f"the split is {stated[:40]!r}, not one of train, validation, gate, test"
     kept = {
         name: cell
         for name, column in columns.kept.items()
-        if (cell := (_as_text(values.get(column)) or "").strip())
+        if (cell := (cell_text(values.get(column)) or "").strip())
     }
     return Example(text, label, split, MappingProxyType(kept) if kept else NOTHING_ELSE)
 
 
-def _unusable_characters(value: str) -> str | None:
+def unusable_characters(value: str) -> str | None:
+    """Why no text may hold these characters, or None where all is well."""
     if "\x00" in value:
         return "it holds a NUL character"
     try:
@@ -85,7 +86,7 @@ def _unusable_characters(value: str) -> str | None:
     return None
 
 
-def _as_text(value: Any) -> str | None:
+def cell_text(value: Any) -> str | None:
     """A cell as text; blank for a missing value; None for a list or an object."""
     if isinstance(value, str):
         return value
