@@ -1,0 +1,1 @@
+"""A/B tests of lists: who sees which arm, what was shown, what was clicked."""
