@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.storage.finance_tables import counters
+from shared.storage.inserting import insert_into
 
 
 def add_to_counter(connection: Connection, name: str, by: int = 1) -> None:
@@ -37,6 +37,5 @@ def claim_counter(connection: Connection, name: str, expected: int) -> bool:
 
 
 def _ensure(connection: Connection, name: str) -> None:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = dialect.insert(counters).values(name=name, value=0)
+    row = insert_into(connection, counters).values(name=name, value=0)
     connection.execute(row.on_conflict_do_nothing(index_elements=[counters.c.name]))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.storage.engine import reading
 from shared.storage.finance_tables import leases
+from shared.storage.inserting import insert_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,7 @@ class Lease:
         A lease that ends later than any lease can was written while the clock ran ahead: free.
         """
         until = now + timedelta(seconds=self.seconds)
-        dialect = postgresql if self.engine.dialect.name == "postgresql" else sqlite
-        row = dialect.insert(leases).values(
+        row = insert_into(self.engine, leases).values(
             name=self.name, holder=self.holder, acquired_at=now, expires_at=until
         )
         take = row.on_conflict_do_update(

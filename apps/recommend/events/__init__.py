@@ -1,0 +1,1 @@
+"""What a tenant's users did, in the database."""
