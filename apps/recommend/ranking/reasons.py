@@ -11,9 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.recommendation.scoring import ItemScorer, ItemScores
 from shared.histories import Rows, UserHistory
+
+Given = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +67,42 @@ def explain(
     items, given = _by_item(history, scorer, scores.rows, now)
     popular = scores.parts["popular"].astype(np.float64)
     nearest = _nearest(history, scorer, scores.rows)
-    reasons = []
-    for column, row in enumerate(scores.rows.tolist()):
-        own = given[:, column]
-        spoken = float(np.maximum(own, 0).sum() + max(popular[column], 0.0))
-        shares = np.maximum(own, 0) / spoken if spoken > 0 else np.zeros_like(own)
-        order = np.argsort(-own, kind="stable")
-        told = [
-            Because(int(items[at]), float(shares[at]), float(own[at])) for at in order if own[at]
-        ]
-        speaking = [one for one in told if one.contribution > 0]
-        reasons.append(
-            Reasons(
-                row,
-                tuple(speaking[:most]),
-                sum(one.share for one in speaking[len(speaking[:most]) :]),
-                max(popular[column], 0.0) / spoken if spoken > 0 else 0.0,
-                tuple([one for one in reversed(told) if one.contribution < 0][:most]),
-                *nearest.get(row, (None, None)),
-            )
-        )
-    return tuple(reasons)
+    return tuple(
+        _reasons(row, items, given[:, column], float(popular[column]), nearest.get(row), most)
+        for column, row in enumerate(scores.rows.tolist())
+    )
+
+
+def _reasons(
+    row: int,
+    items: Rows,
+    given: Given,
+    popular: float,
+    nearest: tuple[int, float] | None,
+    most: int | None,
+) -> Reasons:
+    """The reasons of one row: what each item gave to it (float64 [m]), and its popularity."""
+    speaking = max(popular, 0.0) + float(np.maximum(given, 0).sum())
+    order = np.argsort(-given, kind="stable")
+    ahead, behind = np.count_nonzero(given > 0), np.count_nonzero(given < 0)
+    told = order[:ahead][:most]
+    left = float(given[order[len(told) : ahead]].sum())
+    return Reasons(
+        row,
+        tuple(
+            Because(item, gave / speaking, gave)
+            for item, gave in zip(items[told].tolist(), given[told].tolist(), strict=True)
+        ),
+        left / speaking if left else 0.0,
+        popular / speaking if popular > 0 else 0.0,
+        tuple(Because(int(items[at]), 0.0, float(given[at])) for at in order[::-1][:behind][:most]),
+        *(nearest or (None, None)),
+    )
 
 
 def _by_item(
     history: UserHistory, scorer: ItemScorer, rows: Rows, now: float
-) -> tuple[Rows, np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
+) -> tuple[Rows, Given]:
     """The items of the history, int64 [m], and what each gave to the rows, float64 [m, rows]."""
     items, item_of = np.unique(history.rows, return_inverse=True)
     given = np.zeros((len(items), len(rows)))
