@@ -11,18 +11,18 @@ from shared.api.recommend_operations import ArmDifference, ArmResult, ArmSetting
 from shared.ui.wording import percent
 
 SETTINGS = {
-    "diversity": "diversity",
-    "exploration": "exploration",
-    "damping": "damping",
-    "category_cap": "at most of a category",
+    "diversity": "diversity {:g}",
+    "exploration": "exploration {:g}",
+    "damping": "damping {:g}",
+    "category_cap": "at most {} of a category",
 }
 
 
 def settings_words(settings: ArmSettings) -> str:
     """What an arm sets, in words."""
     told = [
-        f"{title} {value:g}"
-        for name, title in SETTINGS.items()
+        words.format(value)
+        for name, words in SETTINGS.items()
         if (value := getattr(settings, name)) is not None
     ]
     return ", ".join(told) if told else "as asked for"
@@ -71,7 +71,8 @@ def rates_chart(arms: Sequence[ArmResult]) -> alt.LayerChart:
     chart = alt.Chart(frame)
     order = [arm.name for arm in arms]
     up = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(labelLimit=130, grid=False))
-    scale = alt.Scale(zero=True, nice=True)
+    most = max((arm.high or arm.rate or 0.0 for arm in arms), default=0.0)
+    scale = alt.Scale(domain=[0, most * 1.05 or 1.0])
     axis = alt.Axis(format=".0%", tickCount=5)
     tips = [
         "arm:N",

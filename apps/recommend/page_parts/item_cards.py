@@ -92,7 +92,7 @@ def _deed(entry: HistoryEntry) -> str:
     word = escape(DEEDS.get(entry.type, entry.type))
     if entry.strength < 0:
         return f'<span style="color:#be3c28">{word}</span>'
-    return f"<b>{word}</b>" if entry.type == "purchase" else word
+    return f'<span style="font-weight:600">{word}</span>' if entry.type == "purchase" else word
 
 
 def _gone(entry: HistoryEntry) -> str:

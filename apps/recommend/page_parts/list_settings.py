@@ -19,7 +19,7 @@ SEED = 0
 
 def ask_sliders() -> dict[str, Any]:
     """Diversity, exploration and damping, each from 0 to 1."""
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True):
         diversity = _share("Diversity", "0 is by score alone; more sets unlike items side by side")
         exploration = _share("Exploration", "share of the list that is kept for new items")
         damping = _share("Damping", "how much what everyone takes is held down")
@@ -68,4 +68,4 @@ def ask_filters(status: StatusShape) -> dict[str, Any]:
 
 
 def _share(title: str, meaning: str) -> float:
-    return st.slider(title, 0.0, 1.0, 0.0, 0.05, help=meaning, width=250)
+    return st.slider(title, 0.0, 1.0, 0.0, 0.05, help=meaning, width=178)

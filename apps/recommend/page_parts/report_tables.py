@@ -142,7 +142,9 @@ def trade_off_chart(frame: pd.DataFrame) -> alt.LayerChart:
             domain=["this bundle", "a part alone", "another bundle"],
             range=["#e76f51", "#0f766e", "#808c8a"],
         ),
-        legend=alt.Legend(title=None, orient="top", direction="horizontal", labelLimit=110),
+        legend=alt.Legend(
+            title=None, orient="top", direction="horizontal", labelLimit=110, symbolOpacity=1
+        ),
     )
     tips = [
         alt.Tooltip("label:N", title="ranking"),
@@ -155,9 +157,9 @@ def trade_off_chart(frame: pd.DataFrame) -> alt.LayerChart:
     points = chart.mark_point(filled=True, size=130, opacity=1).encode(
         x=across, y=up, color=color, tooltip=tips
     )
-    # A name stands on the side of its point that has room for it.
+    # A name stands on the side of its point that has room for it; other bundles' crowd the rest.
     named = {
-        side: chart.transform_filter(side_test)
+        side: chart.transform_filter(f"{side_test} && datum.kind != 'another bundle'")
         .mark_text(align=align, dx=dx, dy=-11, fontSize=12)
         .encode(x=across, y=up, text="label:N", color=color)
         for side, side_test, align, dx in (

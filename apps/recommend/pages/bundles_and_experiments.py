@@ -14,6 +14,7 @@ from shared.ui.reader import reader_name
 VIEWS = ("Bundles", "Experiments")
 
 st.set_page_config(layout="centered")
+st.session_state.setdefault("bundles_view", VIEWS[0])
 client = api()
 page = PageActions("bundles", client)
 tenant = tenant_of_reader()
@@ -23,7 +24,6 @@ author = reader_name()
 view = st.segmented_control(
     "What to see",
     VIEWS,
-    default=VIEWS[0],
     key="bundles_view",
     label_visibility="collapsed",
     required=True,

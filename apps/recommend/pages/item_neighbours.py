@@ -17,6 +17,7 @@ K = 12
 
 st.set_page_config(layout="wide")
 state = st.session_state
+state.setdefault("neighbours_by", BY[0])
 client = api()
 tenant = tenant_of_reader()
 
@@ -131,7 +132,7 @@ def show_fits() -> None:
 
 status = show_head("Item neighbours", client, tenant)
 by = st.segmented_control(
-    "Find", BY, default=BY[0], required=True, key="neighbours_by", label_visibility="collapsed"
+    "Find", BY, required=True, key="neighbours_by", label_visibility="collapsed"
 )
 if by == BY[1]:
     show_fits()

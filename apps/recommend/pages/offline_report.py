@@ -112,7 +112,7 @@ def show_descending(metrics: Mapping[str, Any]) -> None:
     st.dataframe(ranking_table(descending), hide_index=True, height="content")
 
 
-show_head("Offline report", client, tenant)
+status = show_head("Offline report", client, tenant)
 with needed():
     bundles = client.bundles(tenant=tenant).bundles
 if not bundles:
@@ -124,7 +124,7 @@ if not bundles:
     st.stop()
 bundle = choose(bundles)
 st.caption(plain(f"{bundle.method} · made {local(bundle.created_at)} · {basis_of(bundle)}"))
-if bundle.synthetic:
+if bundle.synthetic and not status.synthetic:
     synthetic_notice()
 if len(table := ranking_table(bundle.metrics)):
     show_headline(bundle.metrics)

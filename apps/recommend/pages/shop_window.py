@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import streamlit as st
 
@@ -123,11 +124,20 @@ def show_receipt() -> None:
         )
 
 
-def choose_visit(status: StatusShape) -> None:
-    """What is looked at in a visit that is stored nowhere."""
+def choose_visit(status: StatusShape) -> dict[str, Any]:
+    """A visit whose events are stored, or what is looked at in one that is stored nowhere."""
     pick_item(
         client, tenant, status.items, key="visit-item", label="Look at an item", on_change=look_at
     )
+    stored = st.text_input(
+        "Or the id of a visit",
+        placeholder="as its events name it",
+        max_chars=120,
+        help="the field session of the events that were sent",
+        width=420,
+    )
+    if stored and stored.strip():
+        return {"session": stored.strip()}
     if not state["visit"]:
         st.info("Look at an item: the list follows what the visit looks at.")
         st.stop()
@@ -140,6 +150,7 @@ def choose_visit(status: StatusShape) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("Viewed: " + " → ".join(plain(title) for title in titles), width="content")
         st.button("Start again", icon=":material/refresh:", type="tertiary", on_click=start_again)
+    return {"items": state["visit"]}
 
 
 def show_missing(shown: ListShape, k: int) -> None:
@@ -159,7 +170,7 @@ def show_entry(shown: ListShape, entry: EntryShape, place: int, actor: str | Non
         st.html(entry_html(entry, place))
         if actor is None:
             return
-        with st.container(horizontal=True, gap="xxsmall"):
+        with st.container(horizontal=True, gap="small"):
             for type, label, icon, done in DEEDS:
                 st.button(
                     label,
@@ -194,10 +205,10 @@ def show_list(shown: ListShape, k: int, actor: str | None) -> None:
 status = show_head("Shop window", client, tenant)
 page.tell()
 show_receipt()
-who = st.segmented_control("For", WHO, default=WHO[0], required=True, key="shop_who")
+who = st.segmented_control("For", WHO, default=WHO[0], required=True)
 actor: str | None = None
 if who == WHO[1]:
-    choose_visit(status)
+    visit = choose_visit(status)
     user = None
 else:
     user = choose_user()
@@ -212,7 +223,7 @@ if user is not None and st.toggle(
 st.subheader("The list", anchor=False)
 with needed():
     if user is None:
-        found = client.list_for_session(items=state["visit"], tenant=tenant, **settings)
+        found = client.list_for_session(tenant=tenant, **visit, **settings)
     else:
         found = client.list_for_user(user, tenant=tenant, record=actor is not None, **settings)
 show_list(found, settings["k"], actor)
