@@ -272,7 +272,8 @@ class RecommendCalls:
         self, experiment_id: str, *, author: str, tenant: str | None = None
     ) -> None:
         """Forget an experiment that is stopped, with what was counted."""
-        self._send("DELETE", ("experiments", experiment_id), tenant, repeat=False, author=author)
+        path = ("experiments", experiment_id)
+        self._send("DELETE", path, tenant, repeat=False, author=author)
 
     def _get(
         self,

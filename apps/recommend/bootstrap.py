@@ -1,0 +1,173 @@
+"""Where the recommender is wired together for the API and the command line."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import Engine
+
+from apps.recommend.events.store import EventStore
+from apps.recommend.experiments.impressions import ImpressionLog
+from apps.recommend.items.store import ItemStore
+from apps.recommend.serving.bundles import BundleService, Promote, Refits
+from apps.recommend.serving.catalogue import CatalogueService
+from apps.recommend.serving.experiments import ExperimentService
+from apps.recommend.serving.fitted import Encoding, loaded_bundle, unfitted
+from apps.recommend.serving.lists import ListService
+from apps.recommend.serving.live import LiveTenant, LiveTenants, Load, Unfitted
+from apps.recommend.serving.refits import StoredRefits
+from apps.recommend.serving.router import recommend_router
+from apps.recommend.tenants import DEFAULT_TENANT, registry_app
+from models.registry import ModelRegistry, ModelVersion, Promotion
+from shared.settings import Settings
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The present time."""
+    return datetime.now(UTC)
+
+
+def drawn_seed() -> int:
+    """A seed for a list that was asked for without one."""
+    return secrets.randbits(32)
+
+
+class ServedRecommend:
+    """The recommender as the API serves it; its version is the default tenant's bundle.
+
+    It is ready without a bundle too: lists are made of texts and popularity until one is fitted.
+    """
+
+    name = registry_app(DEFAULT_TENANT)
+
+    def __init__(self, router: APIRouter, tenants: LiveTenants) -> None:
+        self.router = router
+        self._tenants = tenants
+        self._default: LiveTenant | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the default tenant's bundle is loaded, or there is none."""
+        live = self._default
+        return live is not None and (live.bundle is not None or live.last_error is None)
+
+    @property
+    def version(self) -> str | None:
+        """The default tenant's bundle."""
+        return self._default.bundle if self._default else None
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why that bundle cannot be loaded, where that is so."""
+        error = self._default.last_error if self._default else None
+        return None if error is None else f"the bundle in use cannot be loaded: {error}"
+
+    def start(self) -> None:
+        """Load the default tenant's bundle and catalogue, and follow both from here on."""
+        live = self._tenants.get(DEFAULT_TENANT)
+        if live.bundle is not None:
+            live.view()
+        self._default = live
+
+    def stop(self) -> None:
+        """Stop following, for every tenant."""
+        self._tenants.stop()
+        self._default = None
+
+    def refresh(self) -> bool:
+        """Serve the default tenant with the bundle that the registry names now."""
+        return self._tenants.refresh(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Recommender:
+    """The services over one database and one registry."""
+
+    tenants: LiveTenants
+    lists: ListService
+    catalogue: CatalogueService
+    bundles: BundleService
+    experiments: ExperimentService
+
+
+def recommender(
+    settings: Settings,
+    engine: Engine,
+    registry: ModelRegistry,
+    *,
+    clock: Clock = utc_now,
+    draw: Callable[[], int] = drawn_seed,
+    load: Load | None = None,
+    unfitted_scorer: Unfitted | None = None,
+    promote: Promote | None = None,
+    refits: Refits | None = None,
+    poll_seconds: float = 0.5,
+) -> Recommender:
+    """The services; what is left out is that of the installation. Nothing is loaded yet."""
+    encoding = Encoding(settings)
+
+    def open_tenant(tenant: str) -> LiveTenant:
+        return LiveTenant(
+            tenant,
+            ItemStore(engine, tenant),
+            registry,
+            load=load or loaded_bundle(registry, encoding),
+            unfitted=unfitted_scorer or unfitted(encoding),
+            poll_seconds=poll_seconds,
+        )
+
+    tenants = LiveTenants(open_tenant)
+    impressions = ImpressionLog(engine)
+    return Recommender(
+        tenants=tenants,
+        lists=ListService(
+            view=lambda tenant: tenants.get(tenant).view(),
+            events=lambda tenant: EventStore(engine, tenant),
+            impressions=impressions,
+            clock=clock,
+            draw=draw,
+        ),
+        catalogue=CatalogueService(
+            engine, view=lambda tenant: tenants.get(tenant).view(), clock=clock
+        ),
+        bundles=BundleService(
+            engine,
+            registry,
+            refits=refits or StoredRefits(engine),
+            promote=promote or gated,
+            on_change=tenants.refresh,
+            clock=clock,
+        ),
+        experiments=ExperimentService(engine, impressions, clock=clock),
+    )
+
+
+def served_recommend(
+    settings: Settings, engine: Engine, registry: ModelRegistry, **parts: Any
+) -> ServedRecommend:
+    """The recommender as ``create_app`` takes it; ``parts`` are those of ``recommender``."""
+    made = recommender(settings, engine, registry, **parts)
+    router = recommend_router(made.catalogue, made.lists, made.bundles, made.experiments)
+    return ServedRecommend(router, made.tenants)
+
+
+def gated(
+    registry: ModelRegistry,
+    app: str,
+    candidate: ModelVersion,
+    *,
+    author: str,
+    now: datetime,
+    force: bool,
+) -> Promotion:
+    """The gate of ``models.promotion``, imported when the first promotion asks for it."""
+    from models.promotion import gate_and_promote
+
+    return gate_and_promote(registry, app, candidate, author=author, now=now, force=force)

@@ -1,0 +1,1 @@
+"""The recommender as the API serves it."""
