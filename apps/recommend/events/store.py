@@ -7,7 +7,7 @@ the order of arrival.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,6 +32,9 @@ _AT_ONCE = 1_000
 
 _READ_AT_ONCE = 10_000
 """Rows that are held at a time while all events are read."""
+
+SYNTHETIC = "synthetic-"
+"""How ids of generated events begin."""
 
 _C = behaviour_events.c
 _STORY = (_C.item_id, _C.strength, _C.at, _C.type, _C.session)
@@ -98,11 +101,13 @@ class EventStore:
         users = sorted({event.user for event in events if event.at is None})
         with self.engine.begin() as connection:
             add_to_counter(connection, self._counter, 0)  # nobody writes in between
-            newest: dict[str, datetime] = {}
-            for ids in _portions(users):
-                query = select(_C.user_id, func.max(_C.at)).where(self._mine, _C.user_id.in_(ids))
-                newest |= {row[0]: row[1] for row in connection.execute(query.group_by("user_id"))}
+            newest = self._newest_times(connection, users)
             return self._write(connection, stamp_in_order(events, now, newest), now)
+
+    def newest(self, users: Iterable[str]) -> dict[str, datetime]:
+        """When each of the users did something last; those who are not known are left out."""
+        with reading(self.engine) as connection:
+            return self._newest_times(connection, sorted(set(users)))
 
     def history(self, user: str, limit: int = 200) -> StoredHistory:
         """The newest events of a user, at most ``limit``; empty for one who is not known."""
@@ -118,6 +123,12 @@ class EventStore:
         with reading(self.engine) as connection:
             return frozenset(connection.scalars(query))  # DISTINCT would walk all items' events
 
+    def any_synthetic(self) -> bool:
+        """Whether behaviour of a generator is among the events, which is shown wherever it is."""
+        query = select(_C.id).where(self._mine, _begins_with(_C.id, SYNTHETIC)).limit(1)
+        with reading(self.engine) as connection:
+            return connection.execute(query).first() is not None
+
     def count(self) -> int:
         """How many events there are."""
         query = select(func.count()).select_from(behaviour_events).where(self._mine)
@@ -129,7 +140,7 @@ class EventStore:
         events = func.count().label("events")
         query = select(_C.user_id, events).where(self._mine).group_by(_C.user_id)
         if prefix:
-            query = query.where(_begins_with(prefix))
+            query = query.where(_begins_with(_C.user_id, prefix))
         with reading(self.engine) as connection:
             rows = connection.execute(query.order_by(events.desc(), _C.user_id).limit(limit))
             return [(row.user_id, row.events) for row in rows]
@@ -159,6 +170,14 @@ class EventStore:
                 query.order_by(_C.at.desc(), _C.seq.desc()).limit(limit)
             ).all()
         return _as_history(rows[::-1])
+
+    def _newest_times(self, connection: Connection, users: Sequence[str]) -> dict[str, datetime]:
+        query = select(_C.user_id, func.max(_C.at)).where(self._mine).group_by(_C.user_id)
+        return {
+            user: at
+            for ids in _portions(users)
+            for user, at in connection.execute(query.where(_C.user_id.in_(ids)))
+        }
 
     def _write(
         self, connection: Connection, events: Sequence[BehaviourEvent], now: datetime
@@ -199,9 +218,9 @@ class EventStore:
         }
 
 
-def _begins_with(prefix: str) -> ColumnElement[bool]:
+def _begins_with(id: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
     """A range that an index serves; ids are in the order of their code points."""
-    return _C.user_id.between(prefix, prefix + "\U0010ffff")
+    return id.between(prefix, prefix + "\U0010ffff")
 
 
 def _as_history(rows: Sequence[Row[Any]]) -> StoredHistory:
