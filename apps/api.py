@@ -20,8 +20,12 @@ from shared.storage.engine import open_database
 
 LOGGER = logging.getLogger(__name__)
 
-UPLOADS = {"/v1/support/check": 8 * MEBIBYTE}
-"""Paths that take files, and the bytes that they take."""
+UPLOADS = {
+    "/v1/support/check": 8 * MEBIBYTE,
+    "/v1/recommend/items": 32 * MEBIBYTE,
+    "/v1/recommend/events": 4 * MEBIBYTE,
+}
+"""Paths that take files or many lines, and the bytes that they take."""
 
 MakeServed = Callable[[Settings, Engine, ModelRegistry], ServedApp]
 
@@ -40,12 +44,19 @@ def finance_monitor(settings: Settings, engine: Engine, registry: ModelRegistry)
     return served_finance(settings, engine, registry)
 
 
+def recommender(settings: Settings, engine: Engine, registry: ModelRegistry) -> ServedApp:
+    """The recommender, imported when an application is made."""
+    from apps.recommend.bootstrap import served_recommend
+
+    return served_recommend(settings, engine, registry)
+
+
 def create_app(
     settings: Settings,
     *,
     require_keys: bool,
     loopback_only: bool = False,
-    served: tuple[MakeServed, ...] = (support_desk, finance_monitor),
+    served: tuple[MakeServed, ...] = (support_desk, finance_monitor, recommender),
     promote: Promote = gated_promotion,
     clock: Callable[[], datetime] = utc_now,
 ) -> FastAPI:

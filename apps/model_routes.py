@@ -23,6 +23,7 @@ from shared.errors import NotFound
 from shared.serving.auth import Principal, require, utc_now
 from shared.serving.problems import documented
 from shared.storage.audit import record
+from shared.tenants import DEFAULT_TENANT
 
 Promote = Callable[..., Promotion]
 """``models.promotion.gate_and_promote``: (registry, app, candidate, *, author, now, force)."""
@@ -31,6 +32,11 @@ AppName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,31}$", description="an
 VersionName = Annotated[
     str, Path(min_length=1, max_length=64, description="a version's name, or how it begins")
 ]
+
+User = Annotated[Principal, Depends(require("use"))]
+
+OF_THE_DEFAULT_TENANT = frozenset({"recommend"})
+"""Apps whose versions hold one tenant's data: a key of another tenant does not see them here."""
 
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -69,9 +75,14 @@ def model_routes(
     """
     router = APIRouter(prefix="/v1/models", tags=["models"])
 
-    def known(app: str) -> str:
-        if app not in apps:
-            raise NotFound(f"there is no app {app!r}: there are {', '.join(apps)}", app=app)
+    def visible(principal: Principal) -> list[str]:
+        other = principal.tenant != DEFAULT_TENANT
+        return [app for app in apps if not (other and app in OF_THE_DEFAULT_TENANT)]
+
+    def known(app: str, principal: Principal) -> str:
+        seen = visible(principal)
+        if app not in seen:
+            raise NotFound(f"there is no app {app!r}: there are {', '.join(seen)}", app=app)
         return app
 
     def changed(promotion: Promotion, principal: Principal) -> PromotionShape:
@@ -97,25 +108,24 @@ def model_routes(
     @router.get(
         "",
         summary="Model versions, newest first",
-        dependencies=[Depends(require("use"))],
         responses=documented(404),
     )
     def list_versions(
+        principal: User,
         app: Annotated[str | None, Query(max_length=32, description="one app only")] = None,
     ) -> ModelVersions:
         """The versions of one app, or of all."""
-        wanted = apps if app is None else [known(app)]
+        wanted = visible(principal) if app is None else [known(app, principal)]
         return ModelVersions(versions=[line for name in wanted for line in _lines(registry, name)])
 
     @router.get(
         "/{app}/{version}",
         summary="A version's card",
-        dependencies=[Depends(require("use"))],
         responses=documented(404, 409),
     )
-    def show(app: AppName, version: VersionName) -> ModelCardShape:
+    def show(app: AppName, version: VersionName, principal: User) -> ModelCardShape:
         """The whole card, as the training wrote it."""
-        found = registry.get(known(app), version)
+        found = registry.get(known(app, principal), version)
         return ModelCardShape(
             app=app,
             version=found.name,
@@ -126,13 +136,12 @@ def model_routes(
     @router.get(
         "/{app}/{version}/report.html",
         summary="A version's report",
-        dependencies=[Depends(require("use"))],
         response_class=HTMLResponse,
         responses=documented(404, 409),
     )
-    def report(app: AppName, version: VersionName) -> HTMLResponse:
+    def report(app: AppName, version: VersionName, principal: User) -> HTMLResponse:
         """One HTML page that needs nothing else."""
-        found = registry.get(known(app), version)
+        found = registry.get(known(app, principal), version)
         file = found.folder / "report.html"
         if not file.is_file():
             raise NotFound(f"version {found.name} of {app} has no report", version=found.name)
@@ -151,7 +160,7 @@ def model_routes(
         principal: Annotated[Principal, Depends(require("admin"))],
     ) -> PromotionShape:
         """Refused (409) when the gate finds the version worse than the one in use."""
-        candidate = registry.get(known(app), version)
+        candidate = registry.get(known(app, principal), version)
         promotion = promote(
             registry, app, candidate, author=body.author, now=clock(), force=body.force
         )
@@ -168,7 +177,9 @@ def model_routes(
         principal: Annotated[Principal, Depends(require("admin"))],
     ) -> PromotionShape:
         """Put the version before the present one back in use."""
-        return changed(registry.rollback(known(app), author=body.author, now=clock()), principal)
+        return changed(
+            registry.rollback(known(app, principal), author=body.author, now=clock()), principal
+        )
 
     return router
 
