@@ -49,15 +49,7 @@ class FlatIndex:
     def __init__(self, ids: Sequence[str], vectors: Vectors) -> None:
         import faiss
 
-        matrix = np.ascontiguousarray(vectors, dtype=np.float32)
-        if matrix.ndim != 2 or matrix.shape[1] == 0:
-            raise ValueError(f"vectors must be a matrix [n, dimensions], not {matrix.shape}")
-        if len(ids) != len(matrix):
-            raise ValueError(f"{len(ids)} ids for {len(matrix)} vectors")
-        if len(set(ids)) != len(ids):
-            raise ValueError("ids must be unique")
-        if not np.isfinite(matrix).all():
-            raise ValueError("vectors must be finite")
+        matrix = checked_vectors(ids, vectors)
         self.ids = tuple(ids)
         self.vectors = matrix
         self._faiss: Any = faiss.IndexFlatIP(matrix.shape[1])
@@ -76,22 +68,11 @@ class FlatIndex:
 
         Fewer than ``k`` stand in the index: then all of them, never an empty place.
         """
-        wanted = np.ascontiguousarray(queries, dtype=np.float32)
-        if wanted.ndim != 2 or wanted.shape[1] != self.dimensions:
-            raise ValueError(f"queries must be [n, {self.dimensions}], not {wanted.shape}")
-        if k < 1:
-            raise ValueError(f"k must be at least 1, not {k}")
+        wanted = checked_queries(queries, self.dimensions, k)
         if not len(self) or not len(wanted):
             return [[] for _ in wanted]
         similarities, rows = self._faiss.search(wanted, min(k, len(self)))
-        return [
-            [
-                Hit(self.ids[row], float(similarity))
-                for row, similarity in zip(found, scores, strict=True)
-                if row >= 0
-            ]
-            for found, scores in zip(rows, similarities, strict=True)
-        ]
+        return hits_of(self.ids, rows, similarities)
 
     def save(self, path: Path) -> None:
         """Write one safetensors file that holds the vectors and their ids."""
@@ -113,3 +94,42 @@ class FlatIndex:
             raise UnreadableFile(
                 f"{path} is not an index that Triptych saved: {error}", path=str(path)
             ) from error
+
+
+def checked_vectors(ids: Sequence[str], vectors: Vectors) -> Vectors:
+    """The vectors as one contiguous matrix float32 [n, dimensions].
+
+    ValueError where they are no matrix, not finite, or do not fit their ids one to one.
+    """
+    matrix = np.ascontiguousarray(vectors, dtype=np.float32)
+    if matrix.ndim != 2 or matrix.shape[1] == 0:
+        raise ValueError(f"vectors must be a matrix [n, dimensions], not {matrix.shape}")
+    if len(ids) != len(matrix):
+        raise ValueError(f"{len(ids)} ids for {len(matrix)} vectors")
+    if len(set(ids)) != len(ids):
+        raise ValueError("ids must be unique")
+    if not np.isfinite(matrix).all():
+        raise ValueError("vectors must be finite")
+    return matrix
+
+
+def checked_queries(queries: Vectors, dimensions: int, k: int) -> Vectors:
+    """The queries as float32 [n, dimensions]; ValueError for another length, or ``k`` below 1."""
+    wanted = np.ascontiguousarray(queries, dtype=np.float32)
+    if wanted.ndim != 2 or wanted.shape[1] != dimensions:
+        raise ValueError(f"queries must be [n, {dimensions}], not {wanted.shape}")
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}")
+    return wanted
+
+
+def hits_of(ids: Sequence[str], rows: NDArray[np.int64], similarities: Vectors) -> list[list[Hit]]:
+    """What FAISS found, both [n, k], as hits; a row of -1 is an empty place and left out."""
+    return [
+        [
+            Hit(ids[row], similarity)
+            for row, similarity in zip(found, scores, strict=True)
+            if row >= 0
+        ]
+        for found, scores in zip(rows.tolist(), similarities.tolist(), strict=True)
+    ]
