@@ -68,4 +68,4 @@ def ask_filters(status: StatusShape) -> dict[str, Any]:
 
 
 def _share(title: str, meaning: str) -> float:
-    return st.slider(title, 0.0, 1.0, 0.0, 0.05, help=meaning, width=178)
+    return st.slider(title, 0.0, 1.0, 0.0, 0.05, help=meaning, width=172)
