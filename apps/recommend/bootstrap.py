@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,6 +15,8 @@ from sqlalchemy import Engine
 from apps.recommend.events.store import EventStore
 from apps.recommend.experiments.impressions import ImpressionLog
 from apps.recommend.items.store import ItemStore
+from apps.recommend.operations.background import BackgroundRefits, refit_process
+from apps.recommend.operations.refit_state import RefitLedger
 from apps.recommend.serving.bundles import BundleService, Promote, Refits
 from apps.recommend.serving.catalogue import CatalogueService
 from apps.recommend.serving.experiments import ExperimentService
@@ -21,6 +24,7 @@ from apps.recommend.serving.fitted import Encoding, loaded_bundle, unfitted
 from apps.recommend.serving.lists import ListService
 from apps.recommend.serving.live import LiveTenant, LiveTenants, Load, Unfitted
 from apps.recommend.serving.refits import StoredRefits
+from apps.recommend.serving.request_reading import RequestReader
 from apps.recommend.serving.router import recommend_router
 from apps.recommend.tenants import DEFAULT_TENANT, registry_app
 from models.registry import ModelRegistry, ModelVersion, Promotion
@@ -125,11 +129,13 @@ def recommender(
 
     tenants = LiveTenants(open_tenant)
     impressions = ImpressionLog(engine)
+    readers = lru_cache(maxsize=1_000)(lambda tenant: RequestReader(engine, tenant))
     return Recommender(
         tenants=tenants,
         lists=ListService(
-            view=lambda tenant: tenants.get(tenant).view(),
-            events=lambda tenant: EventStore(engine, tenant),
+            view=lambda tenant, needed=None: tenants.get(tenant).view(needed),
+            reader=readers,
+            sessions=lambda tenant: EventStore(engine, tenant),
             impressions=impressions,
             clock=clock,
             draw=draw,
@@ -140,7 +146,7 @@ def recommender(
         bundles=BundleService(
             engine,
             registry,
-            refits=refits or StoredRefits(engine),
+            refits=refits or background_refits(settings, engine),
             promote=promote or gated,
             on_change=tenants.refresh,
             clock=clock,
@@ -156,6 +162,11 @@ def served_recommend(
     made = recommender(settings, engine, registry, **parts)
     router = recommend_router(made.catalogue, made.lists, made.bundles, made.experiments)
     return ServedRecommend(router, made.tenants)
+
+
+def background_refits(settings: Settings, engine: Engine) -> Refits:
+    """Fits in a process of its own, when asked to."""
+    return BackgroundRefits(StoredRefits(engine), RefitLedger(engine), refit_process(settings))
 
 
 def gated(

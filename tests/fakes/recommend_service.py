@@ -12,6 +12,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from apps.recommend.bootstrap import ServedRecommend, served_recommend
+from apps.recommend.serving.refits import StoredRefits
 from models.recommendation.scoring import ItemScorer
 from models.registry import ModelRegistry, ModelVersion, Promotion
 from shared.catalogue import BehaviourEvent, CatalogueItem, EventType
@@ -125,6 +126,7 @@ def make_recommender(
         load=used.load,
         unfitted_scorer=used.without,
         promote=forced,
+        refits=StoredRefits(engine),
         **{"clock": lambda: NOW, "draw": lambda: 7, "poll_seconds": 0.02, **options},
     )
 

@@ -21,6 +21,7 @@ from apps.recommend.ranking.ranker import Wish, rank_by_values, rank_for_history
 from apps.recommend.ranking.reasons import explain
 from apps.recommend.serving import answers
 from apps.recommend.serving.catalogue_view import CatalogueView
+from apps.recommend.serving.request_reading import UserMoment
 from shared.api import recommend_lists
 from shared.catalogue import BehaviourEvent
 from shared.errors import DataError, NotFound
@@ -36,19 +37,27 @@ NOBODY = ""
 """Whose impression that of a visit is: it names no user."""
 
 
-class EventReader(Protocol):
-    """What lists read of a tenant's events: ``apps.recommend.events.store.EventStore`` is one."""
+class UserReader(Protocol):
+    """What lists read of a tenant: ``apps.recommend.serving.request_reading.RequestReader``."""
 
-    def history(self, user: str, limit: int = HISTORY) -> StoredHistory:
-        """What a user did, oldest first."""
+    def user(self, user: str, limit: int) -> UserMoment:
+        """The catalogue's change number, and what a user did up to then."""
         ...
+
+
+class SessionReader(Protocol):
+    """What lists read of sessions: ``apps.recommend.events.store.EventStore`` is one."""
 
     def session_history(self, session: str) -> StoredHistory:
         """What happened in a session, oldest first."""
         ...
 
-    def bought(self, user: str) -> frozenset[str]:
-        """The items that a user bought."""
+
+class ViewOf(Protocol):
+    """Gives a tenant's catalogue, with the change that is needed at least."""
+
+    def __call__(self, tenant: str, needed: int | None = None) -> CatalogueView:
+        """The catalogue; as it is now where no change is named."""
         ...
 
 
@@ -74,21 +83,23 @@ class Impressions(Protocol):
 class ListService:
     """What the routes of lists call; every method blocks.
 
-    ``view`` and ``events`` give a tenant's catalogue and events; ``draw`` a seed for a request
-    that has none.
+    ``reader`` and ``sessions`` give what reads a tenant's users and sessions; ``draw`` a seed for a
+    request that has none.
     """
 
     def __init__(
         self,
         *,
-        view: Callable[[str], CatalogueView],
-        events: Callable[[str], EventReader],
+        view: ViewOf,
+        reader: Callable[[str], UserReader],
+        sessions: Callable[[str], SessionReader],
         impressions: Impressions,
         clock: Callable[[], datetime],
         draw: Callable[[], int],
     ) -> None:
         self._view = view
-        self._events = events
+        self._reader = reader
+        self._sessions = sessions
         self._impressions = impressions
         self._clock = clock
         self._draw = draw
@@ -97,14 +108,13 @@ class ListService:
         self, tenant: str, user: str, body: recommend_lists.ListSettings
     ) -> recommend_lists.ListShape:
         """A list for a user; an unknown one gets what is popular. Raises DataError."""
-        view, events = self._view(tenant), self._events(tenant)
         whole = body.filters.hide == "seen"
-        stored = events.history(user, WHOLE_HISTORY if whole else HISTORY)
-        bought = events.bought(user) if body.filters.hide != "none" else frozenset()
-        bought |= unwanted(stored)
-        assignment = self._impressions.assignment(tenant, user)
+        moment = self._reader(tenant).user(user, WHOLE_HISTORY if whole else HISTORY)
+        view = self._view(tenant, moment.change)
+        bought = moment.bought | unwanted(moment.history)
+        assignment = self._impressions.assignment(tenant, user) if moment.experimenting else None
         settings = body.model_copy(update=assignment.settings) if assignment else body
-        return self._answer(tenant, user, view, stored, bought, settings, assignment)
+        return self._answer(tenant, user, view, moment.history, bought, settings, assignment)
 
     def for_session(
         self, tenant: str, body: recommend_lists.SessionBody
@@ -115,7 +125,7 @@ class ListService:
             raise DataError("a visit is a session, items or events: give exactly one of them")
         view = self._view(tenant)
         if body.session is not None:
-            stored = self._events(tenant).session_history(body.session)
+            stored = self._sessions(tenant).session_history(body.session)
         else:
             told = body.events or [
                 recommend_lists.SessionEvent(item=item) for item in body.items or ()
@@ -165,9 +175,9 @@ class ListService:
         self, tenant: str, body: recommend_lists.ExplainBody
     ) -> recommend_lists.ExplainShape:
         """A score taken apart, whether or not a list would hold the item. Raises NotFound."""
-        view = self._view(tenant)
+        moment = self._reader(tenant).user(body.user, HISTORY)
+        view, stored = self._view(tenant, moment.change), moment.history
         row = known_row(view, body.item)
-        stored = self._events(tenant).history(body.user, HISTORY)
         history, _ = known_history(view, stored)
         only = np.zeros(len(view.scorer.item_ids), dtype=bool)
         only[row] = True
@@ -196,7 +206,7 @@ class ListService:
         moment = self._clock()
         now = moment.timestamp()
         history, seen = known_history(view, stored)
-        row_of = view.scorer.row_of
+        row_of = view.arrays.row_of
         wish = Wish(
             _filters(settings.filters),
             answers.as_request(settings, seed=self._draw()),
@@ -227,7 +237,7 @@ class ListService:
 
 def known_history(view: CatalogueView, stored: StoredHistory) -> tuple[UserHistory, Rows]:
     """The newest events whose item the scorer knows, and the rows of all that was seen."""
-    row_of = view.scorer.row_of
+    row_of = view.arrays.row_of
     rows = np.array([row_of.get(item, -1) for item in stored.item_ids], dtype=np.int64)
     known = rows >= 0
     history = UserHistory(rows[known], stored.strengths[known], stored.times[known])
@@ -238,7 +248,7 @@ def known_row(view: CatalogueView, item: str) -> int:
     """The row of an item of the catalogue. Raises NotFound."""
     if item not in view.items:
         raise NotFound(f"there is no item {item!r} in the catalogue", item=item)
-    return view.scorer.row_of[item]
+    return view.arrays.row_of[item]
 
 
 def visit(events: Sequence[recommend_lists.SessionEvent], now: datetime) -> StoredHistory:

@@ -82,12 +82,13 @@ class LiveTenant:
         """The bundle that is loaded."""
         return self._in_use.version
 
-    def view(self) -> CatalogueView:
+    def view(self, needed: int | None = None) -> CatalogueView:
         """The catalogue with every change that was committed before this was called.
 
-        The first request without a bundle embeds the catalogue; later ones embed what is new.
+        Who has read the change number already says which one is ``needed``. The first request
+        without a bundle embeds the catalogue; later ones embed what is new.
         """
-        needed = self._store.change()
+        needed = self._store.change() if needed is None else needed
         view = self._view
         if view is not None and view.change >= needed and not self._superseded():
             return view
