@@ -203,7 +203,8 @@ class EventStore:
         ]
         insert = insert_into(connection, behaviour_events)
         keep_first = insert.on_conflict_do_nothing(index_elements=["tenant", "id"])
-        added = connection.execute(keep_first, rows).rowcount
+        counted = {"preserve_rowcount": True}  # else PostgreSQL's driver does not tell
+        added = connection.execute(keep_first, rows, execution_options=counted).rowcount
         known = self._catalogued(connection, sorted({event.item for event in events}))
         unknown = sum(event.item not in known for event in events)
         return EventCounts(added, len(events) - added, unknown)
