@@ -42,16 +42,17 @@ class AlsOptions:
     ``factors`` numbers an item and user; ``alpha`` confidence per unit of strength;
     ``regularisation`` λ of users; ``prior_weight`` ρ, how strongly items are drawn to their texts;
     ``text_regularisation`` μ of the map from texts; ``exposure`` users at which an item counts as
-    half met; ``decay`` weight from one event of a history to the one before it, in (0, 1].
+    half met (more of it covers more of the catalogue); ``decay`` weight from one event of a history
+    to the one before it, in (0, 1]. The defaults were chosen on validation events of Amazon Beauty.
     """
 
     factors: int = 128
     alpha: float = 40.0
     regularisation: float = 10.0
-    prior_weight: float = 10.0
-    text_regularisation: float = 10.0
-    exposure: float = 1.0
-    decay: float = 1.0
+    prior_weight: float = 100.0
+    text_regularisation: float = 1.0
+    exposure: float = 5.0
+    decay: float = 0.6
     iterations: int = 10
     seed: int = 0
 

@@ -19,7 +19,16 @@ from shared.histories import Histories, UserHistory
 pytestmark = pytest.mark.unit
 
 ITEMS, USERS, DIMENSIONS = 30, 24, 6
-OPTIONS = AlsOptions(factors=8, alpha=3.0, regularisation=0.7, prior_weight=1.3, iterations=4)
+OPTIONS = AlsOptions(
+    factors=8,
+    alpha=3.0,
+    regularisation=0.7,
+    prior_weight=1.3,
+    text_regularisation=10.0,
+    exposure=1.0,
+    decay=1.0,
+    iterations=4,
+)
 Dense = NDArray[np.float64]
 
 

@@ -1,0 +1,1 @@
+"""Keeping bundles fresh: refits in the background, the gate, promotion, retention."""
