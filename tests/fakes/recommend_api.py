@@ -101,7 +101,6 @@ class FakeRecommendApi:
         self,
         history: Sequence[recommend.HistoryEntry],
         asked: recommend_lists.ListSettings,
-        explain: bool,
     ) -> recommend_lists.ListShape:
         """What fits the filters and is not bought, the greatest score first."""
         bought = {entry.item for entry in history if entry.type == "purchase"}
@@ -112,10 +111,10 @@ class FakeRecommendApi:
                 missing[reason] += 1
             else:
                 kept.append(id)
-        entries = [self._entry(id, history, explain) for id in kept]
+        entries = [self._entry(id, history, asked.explain) for id in kept]
         entries.sort(key=lambda entry: -entry.score)
         return recommend_lists.ListShape(
-            request_id=f"{len(self.asked):032x}",
+            request_id=f"{len(self.asked):032x}" if asked.record else None,
             bundle=self.in_use if self.ready else None,
             events=len(history),
             entries=entries[: asked.k],
@@ -164,6 +163,7 @@ class FakeRecommendApi:
                 )
                 for item in best
             ],
+            other=sum(share for item, share in given.items() if item not in best) / score,
             popular=popular / score,
             nearest=recommend_lists.NearestShape(item=best[0], title=self.items[best[0]].title)
             if new and best

@@ -138,21 +138,21 @@ def _list_routes(app: FastAPI, fake: FakeRecommendApi) -> None:
     @app.post(f"{ROOT}/users/{{user}}/list")
     def list_for_user(user: str, asked: recommend_lists.ListBody) -> recommend_lists.ListShape:
         fake.asked.append(asked.model_dump(mode="json"))
-        return fake.list_for(fake.histories.get(user, []), asked, asked.explain)
+        return fake.list_for(fake.histories.get(user, []), asked)
 
     @app.post(f"{ROOT}/session")
     def list_for_session(asked: recommend_lists.SessionBody) -> recommend_lists.ListShape:
         fake.asked.append(asked.model_dump(mode="json"))
         if asked.session is not None:
             visit = fake.histories[fake.visits[asked.session]]
-            return fake.list_for(visit, asked, asked.explain)
+            return fake.list_for(visit, asked)
         viewed = [
             recommend.HistoryEntry(
                 item=id, title=fake.item(id).title, type="view", at=fake.now, strength=1.0
             )
             for id in asked.items or []
         ]
-        return fake.list_for(viewed, asked, asked.explain)
+        return fake.list_for(viewed, asked)
 
     @app.post(f"{ROOT}/impressions/{{request_id}}/clicks")
     def click(

@@ -1,7 +1,7 @@
 """Why an item is in a list, in words and as a bar. Pure; what ends in ``_html`` escapes its input.
 
-The shares are the API's: of the score's positive part, what each event gave and what popularity
-gave. They sum to 1, so a bar of them is full.
+The shares are the API's: of the score's positive part, what each item of the history gave and what
+popularity gave. They sum to 1, so a bar of them is full.
 """
 
 from __future__ import annotations
@@ -76,9 +76,7 @@ def reason_parts(reasons: ReasonsShape) -> list[ReasonPart]:
         )
         for place, because in enumerate(reasons.because[:MOST_TOLD])
     ]
-    told = sum(part.share or 0.0 for part in parts)
-    spoken = bool(reasons.because) or reasons.popular > 0
-    others = 1 - told - reasons.popular if spoken else 0.0
+    others = reasons.other + sum(because.share for because in reasons.because[MOST_TOLD:])
     if others >= LEAST_SHARE:
         parts.append(ReasonPart("because of other things you did", others, f"rgba({_OTHER},.7)"))
     if reasons.popular >= LEAST_SHARE:

@@ -68,7 +68,7 @@ def act(user: str, shown: ListShape, entry: EntryShape, type: EventType, done: s
     """Store what the user does with an entry; looking or taking is a click on the list."""
     title = entry.item.title
     page.act("send_event", f"{title} {done}", user, entry.item.id, type, tenant=tenant)
-    if type != "dislike":
+    if type != "dislike" and shown.request_id is not None:
         page.act("send_click", None, shown.request_id, entry.item.id, tenant=tenant)
 
 
@@ -223,7 +223,7 @@ if user is not None and st.toggle(
 st.subheader("The list", anchor=False)
 with needed():
     if user is None:
-        found = client.list_for_session(tenant=tenant, **visit, **settings)
+        found = client.list_for_session(tenant=tenant, record=False, **visit, **settings)
     else:
         found = client.list_for_user(user, tenant=tenant, record=actor is not None, **settings)
 show_list(found, settings["k"], actor)

@@ -223,6 +223,7 @@ def test_a_stored_visit_is_listed_by_its_id(fake, open_page) -> None:
     labelled(page.segmented_control, "For").set_value("A visit").run()
     labelled(page.text_input, "Or the id of a visit").set_value("visit-7").run()
     assert fake.asked[-1]["session"] == "visit-7"
+    assert fake.asked[-1]["record"] is False
     assert "because you viewed Chef&#x27;s knife" in drawn(page)
 
 

@@ -42,7 +42,7 @@ def test_each_deed_reads_as_a_sentence(type: str, told: str) -> None:
 
 
 def test_the_three_greatest_are_told_and_the_others_are_one() -> None:
-    reasons = ReasonsShape(because=because(0.42, 0.2, 0.1, 0.08, 0.05), popular=0.1)
+    reasons = ReasonsShape(because=because(0.42, 0.2, 0.1, 0.08, 0.05), other=0.05, popular=0.1)
     sentences = [part.sentence for part in reason_parts(reasons)]
     assert sentences == [
         "because you viewed Item 0 (42 %)",
@@ -57,7 +57,9 @@ def test_the_three_greatest_are_told_and_the_others_are_one() -> None:
 def test_the_shares_of_the_sentences_sum_to_one(given_by: list[float], popular: float) -> None:
     whole = sum(given_by) + popular
     shares = sorted((one / whole for one in given_by), reverse=True)
-    reasons = ReasonsShape(because=because(*shares[:5]), popular=popular / whole)
+    reasons = ReasonsShape(
+        because=because(*shares[:5]), other=sum(shares[5:]), popular=popular / whole
+    )
     told = [part.share for part in reason_parts(reasons) if part.share is not None]
     assert sum(told) == pytest.approx(1, abs=0.011)  # what is below half a percent is not told
 
