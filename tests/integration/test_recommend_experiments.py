@@ -12,6 +12,7 @@ from apps.recommend.experiments.assignment import Arm
 from apps.recommend.experiments.impressions import ImpressionLog
 from apps.recommend.experiments.results import results
 from apps.recommend.experiments.store import ExperimentStore
+from apps.recommend.forgetting import forget
 from shared.errors import Conflict, DataError, NotFound
 from shared.storage.engine import reading
 from shared.storage.recommend_tables import clicks, impressions
@@ -121,6 +122,21 @@ def test_a_click_on_what_was_not_shown_is_refused(engine: Engine) -> None:
     with pytest.raises(NotFound):
         log.clicked("default", shown, "a", NOW)
     assert count(engine, clicks) == 0
+
+
+def test_a_list_made_before_its_user_was_forgotten_is_not_kept(engine: Engine) -> None:
+    log = ImpressionLog(engine)
+    shown = log.shown("default", "ann", ["a"], None, NOW)
+    assert shown is not None
+    assert log.clicked("default", shown, "a", NOW)
+    forget(engine, "default", "ann", NOW + MINUTE)
+    late = log.shown("default", "ann", ["a"], None, NOW + 2 * MINUTE, since=NOW)
+    assert late is None
+    with pytest.raises(NotFound):
+        log.clicked("default", shown, "a", NOW + 2 * MINUTE)
+    assert (count(engine, impressions), count(engine, clicks)) == (0, 0)
+    assert log.shown("default", "bo", ["a"], None, NOW + 2 * MINUTE, since=NOW)
+    assert log.shown("default", "ann", ["a"], None, NOW + 3 * MINUTE)  # she came back
 
 
 def test_of_many_clicks_at_once_one_counts(engine: Engine) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Engine, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from apps.recommend.experiments.assignment import Assignment
 from apps.recommend.experiments.store import ExperimentStore
+from apps.recommend.forgetting import forgotten_since
 from shared.errors import NotFound
+from shared.storage.inserting import insert_into
 from shared.storage.recommend_tables import clicks, impressions
 
 
@@ -33,8 +34,15 @@ class ImpressionLog:
         items: Sequence[str],
         assignment: Assignment | None,
         now: datetime,
-    ) -> str:
-        """Keep that a list was shown; the id of the impression, which clicks name."""
+        *,
+        since: datetime | None = None,
+    ) -> str | None:
+        """Keep that a list was shown; the id of the impression, which clicks name.
+
+        ``since`` is when the request began to read the user's history (``now`` where it is left
+        out). Nothing is kept, and None given, where the user was forgotten from then on: the list
+        was made of what must not be known any more.
+        """
         impression = uuid.uuid4().hex
         row = {
             "id": impression,
@@ -47,6 +55,8 @@ class ImpressionLog:
             "at": now,
         }
         with self._engine.begin() as connection:
+            if forgotten_since(connection, tenant, user, since or now):
+                return None
             connection.execute(insert(impressions).values(row))
         return impression
 
@@ -69,15 +79,16 @@ class ImpressionLog:
             if item not in shown.held:
                 message = f"list {impression} did not hold the item {item!r}"
                 raise NotFound(message, impression=impression, item=item)
-            dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-            row = dialect.insert(clicks).values(
-                impression_id=impression,
-                tenant=tenant,
-                user_id=shown.user_id,
-                item_id=item,
-                at=now,
+            once = (
+                insert_into(connection, clicks)
+                .values(
+                    impression_id=impression,
+                    tenant=tenant,
+                    user_id=shown.user_id,
+                    item_id=item,
+                    at=now,
+                )
+                .on_conflict_do_nothing(index_elements=[clicks.c.impression_id, clicks.c.item_id])
+                .returning(clicks.c.id)
             )
-            once = row.on_conflict_do_nothing(
-                index_elements=[clicks.c.impression_id, clicks.c.item_id]
-            ).returning(clicks.c.id)
             return connection.execute(once).first() is not None
