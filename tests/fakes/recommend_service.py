@@ -69,6 +69,8 @@ class Fitting:
             raise RuntimeError("a bundle that does not load")
         self.loaded.append(version.name)
         known = [self.items[id] for id in version.card["items"]]
+        if not known:
+            return FakeItemScorer.over(np.zeros((0, 64)), version=version.name)
         return FakeItemScorer.of_items(known, version=version.name)
 
     def without(self, items: Sequence[CatalogueItem]) -> ItemScorer:
