@@ -20,7 +20,7 @@ from apps.recommend.events.store import EventStore
 from apps.recommend.items.store import ItemStore
 from apps.recommend.operations.held_lease import HeldLease, holding
 from apps.recommend.operations.refit_state import GIVEN_UP, RefitLedger, next_step
-from apps.recommend.operations.retention import KEEP, remove_old
+from apps.recommend.operations.retention import KEEP, remove_leftovers, remove_old
 from apps.recommend.tenants import registry_app
 from models.registry import ModelRegistry, ModelVersion, Promotion
 from shared.catalogue import CatalogueItem
@@ -154,6 +154,7 @@ class Refit:
         except PromotionRefused as error:
             return RefitReport(tenant, "refused", error.message, candidate.name, count)
         remove_old(self._registry, app, keep=self._keep)
+        remove_leftovers(self._registry, app, self._clock())
         return RefitReport(tenant, "promoted", promotion.reason, candidate.name, count)
 
     def _forgotten(self, tenant: str) -> int:

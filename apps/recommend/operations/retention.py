@@ -6,6 +6,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from models.promotion_history import standing
@@ -15,6 +16,10 @@ log = logging.getLogger(__name__)
 
 KEEP = 7
 """The newest bundles stay, and as many of those that a roll-back can go to."""
+
+
+STALE = timedelta(days=1)
+"""What a killed process left half written or half removed goes after this."""
 
 
 def to_remove(
@@ -40,3 +45,21 @@ def remove_old(registry: ModelRegistry, app: str, *, keep: int = KEEP) -> tuple[
         shutil.rmtree(aside, ignore_errors=True)
         log.info("bundle %s of %s was removed: %d newer ones stay", name, app, keep)
     return gone
+
+
+def remove_leftovers(registry: ModelRegistry, app: str, now: datetime) -> int:
+    """Remove what killed processes left half written or half removed; how many folders went.
+
+    Only those older than ``STALE``: a younger one may belong to a process that is at it.
+    """
+    before = (now - STALE).timestamp()
+    found = [
+        folder
+        for pattern in (".incoming-*", ".removed-*")
+        for folder in (registry.root / app).glob(pattern)
+        if folder.stat().st_mtime < before
+    ]
+    for folder in found:
+        shutil.rmtree(folder, ignore_errors=True)
+        log.info("%s was left by a process that was killed: removed", folder)
+    return len(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from itertools import pairwise
 
@@ -288,7 +289,7 @@ def test_blocks_hold_every_open_row_once_and_the_long_ones_alone() -> None:
     lengths = np.array([0, 3, 0, 2, 900, 1, 5, 4])
     background = np.array([1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     blocks = [block.tolist() for block in als_solver._blocks(lengths, background, 8)]
-    assert sorted(sum(blocks, [])) == [0, 1, 3, 4, 5, 6, 7]
+    assert sorted(np.concatenate(blocks).tolist()) == [0, 1, 3, 4, 5, 6, 7]
     assert [4] in blocks
     assert all(lengths[block[-1]] == max(lengths[block]) for block in blocks)
 
@@ -318,6 +319,29 @@ def test_a_fit_that_needs_more_than_allowed_is_refused_before_it_starts() -> Non
     )
     fit_als(histories, texts, options=OPTIONS, memory_limit=2**30, report=done.append)
     assert done == [1, 2, 3, 4]
+
+
+def test_the_estimate_covers_what_a_fit_holds_at_its_most() -> None:
+    rng = np.random.default_rng(0)
+    items, users, each, dimensions = 20_000, 6_000, 12, 96
+    histories = Histories(
+        tuple(map(str, range(items))),
+        tuple(map(str, range(users))),
+        np.arange(0, users * each + 1, each),
+        rng.integers(0, items, users * each),
+        np.ones(users * each, np.float32),
+        np.full(users * each, np.nan),
+    )
+    texts = rng.standard_normal((items, dimensions)).astype(np.float32)
+    options = AlsOptions(factors=64, iterations=2)
+    tracemalloc.start()
+    try:
+        fit_als(histories, texts, options=options)
+        peak = tracemalloc.get_traced_memory()[1] + texts.nbytes
+    finally:
+        tracemalloc.stop()
+    estimate = bytes_to_fit(items, users, users * each, dimensions, options)
+    assert peak <= estimate <= 3 * peak
 
 
 def test_the_estimate_grows_with_all_that_is_held() -> None:
