@@ -10,11 +10,12 @@ import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, text
 
 from shared.storage.audit import record
+from shared.storage.engine import BUSY_SECONDS
 from shared.storage.recommend_tables import (
     behaviour_events,
     clicks,
@@ -22,6 +23,9 @@ from shared.storage.recommend_tables import (
     impressions,
 )
 from shared.tenants import check_tenant
+
+HELD_UP = timedelta(seconds=BUSY_SECONDS + 5)
+"""How long after its time a receipt may be written at most: SQLite's writers wait that long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +92,18 @@ def forget(
 
 
 def forgotten_since(connection: Connection, tenant: str, user: str, since: datetime) -> bool:
-    """Whether a user was forgotten at ``since`` or later: what a request that began then knows of
-    them must not be written any more.
+    """Whether a user was forgotten at ``since``, later or just before: what a request that began
+    then knows of them must not be written any more.
 
-    Asked in the transaction that would write; forgetting waits until that has ended.
+    Just before, because a receipt has the time when forgetting was asked for, and a writer may
+    have held it up: what a request read after that time was not yet removed. Asked in the
+    transaction that would write; forgetting waits until that has ended.
     """
     who = user_hash(tenant, user)
     _lock(connection, who, shared=True)
     receipts = forget_receipts.c
     found = select(receipts.id).where(
-        receipts.tenant == tenant, receipts.user_hash == who, receipts.at >= since
+        receipts.tenant == tenant, receipts.user_hash == who, receipts.at >= since - HELD_UP
     )
     return connection.execute(found.limit(1)).first() is not None
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, func, insert, select
 
 from apps.recommend.events.store import EventStore
-from apps.recommend.forgetting import forget, forgotten_since
+from apps.recommend.forgetting import HELD_UP, forget, forgotten_since
 from shared.catalogue import BehaviourEvent
 from shared.errors import SettingsError
 from shared.storage.engine import reading
@@ -111,12 +111,14 @@ def test_the_same_name_of_another_tenant_stays(engine: Engine) -> None:
 
 
 def test_what_a_request_began_before_is_not_written_after(engine: Engine) -> None:
-    before, after = NOW - timedelta(seconds=1), NOW + timedelta(seconds=1)
+    before, after = NOW - timedelta(seconds=1), NOW + HELD_UP + timedelta(seconds=1)
+    held_up = NOW + HELD_UP - timedelta(seconds=1)
     with engine.begin() as connection:
         assert not forgotten_since(connection, "default", WHO, before)
     forget(engine, "default", WHO, NOW)
     with engine.begin() as connection:
         assert forgotten_since(connection, "default", WHO, before)
+        assert forgotten_since(connection, "default", WHO, held_up)
         assert not forgotten_since(connection, "default", WHO, after)
         assert not forgotten_since(connection, "default", "ben", before)
         assert not forgotten_since(connection, "shop-b", WHO, before)
