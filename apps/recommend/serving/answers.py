@@ -85,7 +85,9 @@ def as_entries(
 
     ``deeds`` says what the user did last with each item of the history.
     """
-    told = [as_reasons(view, one, deeds) for one in reasons] or [None] * len(ranked.entries)
+    told: Sequence[recommend_lists.ReasonsShape | None] = [
+        as_reasons(view, one, deeds) for one in reasons
+    ] or [None] * len(ranked.entries)
     return [
         recommend_lists.EntryShape(
             item=as_summary(_item(view, entry)), score=entry.score, source=entry.source, reasons=why

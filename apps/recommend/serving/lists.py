@@ -75,8 +75,13 @@ class Impressions(Protocol):
         items: Sequence[str],
         assignment: Assignment | None,
         now: datetime,
-    ) -> str:
-        """Keep that a list was shown; the id of the impression."""
+        *,
+        since: datetime | None = None,
+    ) -> str | None:
+        """Keep that a list was shown; the id of the impression.
+
+        None, and nothing is kept, where the user was forgotten since the request began.
+        """
         ...
 
 
@@ -108,13 +113,14 @@ class ListService:
         self, tenant: str, user: str, body: recommend_lists.ListSettings
     ) -> recommend_lists.ListShape:
         """A list for a user; an unknown one gets what is popular. Raises DataError."""
+        begun = self._clock()
         whole = body.filters.hide == "seen"
         moment = self._reader(tenant).user(user, WHOLE_HISTORY if whole else HISTORY)
         view = self._view(tenant, moment.change)
         bought = moment.bought | unwanted(moment.history)
         assignment = self._impressions.assignment(tenant, user) if moment.experimenting else None
         settings = body.model_copy(update=assignment.settings) if assignment else body
-        return self._answer(tenant, user, view, moment.history, bought, settings, assignment)
+        return self._answer(tenant, user, view, moment.history, bought, settings, begun, assignment)
 
     def for_session(
         self, tenant: str, body: recommend_lists.SessionBody
@@ -123,16 +129,16 @@ class ListService:
         given = [body.session, body.items, body.events]
         if sum(one is not None for one in given) != 1:
             raise DataError("a visit is a session, items or events: give exactly one of them")
-        view = self._view(tenant)
+        begun, view = self._clock(), self._view(tenant)
         if body.session is not None:
             stored = self._sessions(tenant).session_history(body.session)
         else:
             told = body.events or [
                 recommend_lists.SessionEvent(item=item) for item in body.items or ()
             ]
-            stored = visit(told, self._clock())
+            stored = visit(told, begun)
         bought = unwanted(stored, ("purchase", "dislike"))
-        return self._answer(tenant, NOBODY, view, stored, bought, body, None)
+        return self._answer(tenant, NOBODY, view, stored, bought, body, begun)
 
     def similar(
         self, tenant: str, item: str, k: int, *, category: str | None, available_only: bool
@@ -201,10 +207,10 @@ class ListService:
         stored: StoredHistory,
         bought: Collection[str],
         settings: recommend_lists.ListSettings,
-        assignment: Assignment | None,
+        begun: datetime,
+        assignment: Assignment | None = None,
     ) -> recommend_lists.ListShape:
-        moment = self._clock()
-        now = moment.timestamp()
+        now = begun.timestamp()
         history, seen = known_history(view, stored)
         row_of = view.arrays.row_of
         wish = Wish(
@@ -222,7 +228,12 @@ class ListService:
         request_id = None
         if settings.record:
             request_id = self._impressions.shown(
-                tenant, user, shown_ids(view, ranked), assignment, moment
+                tenant,
+                user,
+                shown_ids(view, ranked),
+                assignment,
+                self._clock(),
+                since=begun,
             )
         return recommend_lists.ListShape(
             request_id=request_id,

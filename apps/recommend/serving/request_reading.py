@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, Row, bindparam, select
+from sqlalchemy import Engine, bindparam, select
 
 from apps.recommend.events.store import StoredHistory
 from shared.storage.engine import reading
@@ -62,10 +62,15 @@ class RequestReader:
             else:
                 bought = frozenset(connection.scalars(self._bought, {"user": user}))
             running = connection.scalar(self._running)
-        return UserMoment(int(change or 0), _history(rows[::-1]), bought, running is not None)
+        return UserMoment(
+            int(change or 0),
+            _history([tuple(row) for row in reversed(rows)]),
+            bought,
+            running is not None,
+        )
 
 
-def _history(rows: Sequence[Row[Any]]) -> StoredHistory:
+def _history(rows: Sequence[Sequence[Any]]) -> StoredHistory:
     items, strengths, times, types, sessions = zip(*rows, strict=True) if rows else ((),) * 5
     return StoredHistory(
         item_ids=tuple(items),
