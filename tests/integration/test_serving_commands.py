@@ -48,10 +48,24 @@ def test_a_key_is_shown_once_and_works(tmp_path: Path) -> None:
     assert secret.split("_", 2)[2] not in listed.output
 
 
+def test_a_key_of_a_tenant_opens_its_catalogue(tmp_path: Path) -> None:
+    made = run(tmp_path, "keys", "create", "--name", "toys", "--tenant", "toys-7")
+    assert "It opens the catalogue of 'toys-7', and no other." in made.stderr
+    engine = open_database(Settings(home=tmp_path).database)
+    principal = Authenticator(engine, True).authenticate(made.stdout.strip())
+    engine.dispose()
+    assert principal.tenant == "toys-7"
+    (_, line) = run(tmp_path, "keys", "list").stdout.splitlines()
+    assert line.split()[1:3] == ["toys", "toys-7"]
+    refused = run(tmp_path, "keys", "create", "--name", "toys", "--tenant", "Toys!")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "lower-case" in refused.stderr
+
+
 def test_json_output_is_one_object(tmp_path: Path) -> None:
     made = json.loads(run(tmp_path, "keys", "create", "--name", "shop", "--json").stdout)
-    assert set(made) == {"id", "name", "scopes", "key"}
-    assert made["scopes"] == ["use"]
+    assert set(made) == {"id", "name", "scopes", "tenant", "key"}
+    assert (made["scopes"], made["tenant"]) == (["use"], "default")
     (listed,) = json.loads(run(tmp_path, "keys", "list", "--json").stdout)["keys"]
     assert (listed["id"], listed["revoked_at"], listed["last_used_at"]) == (made["id"], None, None)
     assert "digest" not in listed
