@@ -241,6 +241,17 @@ def test_no_iteration_makes_the_loss_greater() -> None:
     assert losses[-1] < 0.9 * losses[0]
 
 
+def test_the_map_from_texts_is_the_ridge_regression_of_the_items_that_were_met() -> None:
+    histories, texts = world()
+    before = fit_als(histories, texts, options=replace(OPTIONS, iterations=3))
+    model = fit_als(histories, texts, options=replace(OPTIONS, iterations=4))
+    met = before.met > 0
+    seen = texts[met].astype(np.float64)
+    ridge = OPTIONS.text_regularisation / OPTIONS.prior_weight * np.eye(DIMENSIONS)
+    expected = np.linalg.solve(seen.T @ seen + ridge, seen.T @ before.items[met])
+    np.testing.assert_allclose(model.text_map, expected, rtol=1e-3, atol=1e-5)
+
+
 def test_the_same_fit_twice_is_the_same_and_another_seed_is_another() -> None:
     histories, texts = world()
     one, again = (fit_als(histories, texts, options=OPTIONS) for _ in range(2))
