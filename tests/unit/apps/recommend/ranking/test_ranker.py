@@ -61,7 +61,7 @@ def most_possible(arrays: CatalogueArrays, allowed: np.ndarray, request: ListReq
 @settings(max_examples=120, deadline=None)
 @given(
     catalogue=catalogues(),
-    filters=filters_of(),
+    filters=st.one_of(st.just(Filters(available_only=False)), filters_of()),
     request=requests,
     bought=row_sets(),
     seen=row_sets(),
@@ -162,6 +162,24 @@ def test_new_items_are_found_where_a_large_catalogue_hands_on_its_best_alone() -
     explored = [entry.row for entry in ranked.entries if entry.source == "exploration"]
     assert len(explored) == 3
     assert min(explored) >= 495
+    assert len(ranked.entries) == 10
+
+
+def test_new_items_keep_to_the_cap_and_the_next_of_them_take_their_places() -> None:
+    """The 30 best new items are tools, of which two may stand in the list; two toys are new too."""
+    n = 60
+    items = [
+        CatalogueItem(f"item-{row}", "A thing", category="tools" if row < 30 else f"shelf {row}")
+        for row in range(n)
+    ]
+    scorer = FakeItemScorer.over(
+        np.ones((n, 2), np.float32), fitted=[30 <= row < 58 for row in range(n)]
+    )
+    wish = Wish(request=ListRequest(k=10, exploration=0.4, category_cap=2))
+    ranked = rank_for_history(UserHistory.of([]), scorer, arrays_of([*items]), wish, now=NOW)
+    explored = [entry.row for entry in ranked.entries if entry.source == "exploration"]
+    assert len([row for row in explored if row < 30]) == 2
+    assert {row for row in explored if row >= 30} == {58, 59}
     assert len(ranked.entries) == 10
 
 
