@@ -94,6 +94,10 @@ def _run(address: URL, query: str, find: FindColumns, read: Read[T]) -> Iterator
         engine = create_engine(address)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise SettingsError(f"{shown}: no driver for it is installed: {error}") from error
+    except ArgumentError:
+        raise SettingsError(
+            f"{shown} is no address of a {address.get_backend_name()} database"
+        ) from None
     try:
         with engine.connect().execution_options(yield_per=_BATCH) as connection:
             result = connection.execute(text(query))

@@ -78,9 +78,10 @@ def generate(
     follows: Mapping[str, Sequence[str]] | None = None,
     settings: GeneratorSettings = DEFAULT,
 ) -> tuple[BehaviourEvent, ...]:
-    """Events of ``users`` invented shoppers in the ``days`` before ``now``, oldest first.
+    """Events of invented shoppers, oldest first, in the ``days`` before the day of ``now``.
 
-    The same seed, items and settings give the same events; another ``now`` moves them all. Ids
+    Days are those of UTC. The same seed, items and settings give the same events; another ``now``
+    moves them by whole days and keeps their ids. Ids
     and sessions begin with ``synthetic-``, users are ``shopper-001`` and so on. ``follows`` gives
     the kinds that follow a kind; by default those of the shipped catalogue.
 
@@ -97,7 +98,8 @@ def generate(
     shop = _Shop(tuple(item.id for item in items), traits, popularity, arrives,
                  _rows_that_follow(traits, follow_ups() if follows is None else follows),
                  settings)  # fmt: skip
-    start = now.astimezone(UTC) - timedelta(days=days)
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = midnight - timedelta(days=days)
     deeds: list[_Deed] = []
     width = len(str(users))
     for number in range(1, users + 1):
