@@ -125,7 +125,7 @@ def test_what_no_folder_has_is_fetched_once_and_joined(tmp_path: Path) -> None:
     def answer(request: httpx2.Request) -> httpx2.Response:
         asked.append(request.url.path)
         (text,) = (text for file, text in FILES.items() if f"/{file.path}" == request.url.path)
-        return httpx2.Response(200, content=text.encode())
+        return httpx2.Response(200, content=iter([text.encode()]))
 
     catalogue = small(name, "https://files.example")
     with httpx2.Client(transport=httpx2.MockTransport(answer)) as client:
