@@ -133,7 +133,7 @@ def make_recommender(
     )
 
 
-def home(folder: Path) -> tuple[Settings, ModelRegistry]:
+def home(folder: Path, database_url: str | None = None) -> tuple[Settings, ModelRegistry]:
     """An installation's settings and registry below a folder."""
-    settings = Settings(home=folder)
+    settings = Settings(home=folder, database_url=database_url)
     return settings, ModelRegistry(settings.models)

@@ -84,8 +84,8 @@ class Visitor:
             self.stale.append("events after the user was forgotten")
 
 
-def test_many_clients_meet_no_error_and_nothing_stale(tmp_path: Path) -> None:
-    settings, registry = home(tmp_path)
+def test_many_clients_meet_no_error_and_nothing_stale(tmp_path: Path, database_url: str) -> None:
+    settings, registry = home(tmp_path, database_url)
     add_bundle(registry)
     engine = open_database(settings.database)
     ItemStore(engine, "default").upsert(ITEMS, NOW)
