@@ -158,8 +158,8 @@ def evaluate_ranking(
             scores[place, task.history.of_user(int(user)).rows] = -np.inf
         if np.isnan(scores).any():
             raise ValueError("a score is not a number")
-        lists = measure.best_rows(scores, widest)
-        ranks.append(measure.target_ranks(scores, targets))
+        lists = best_rows(scores, widest)
+        ranks.append(target_ranks(scores, targets))
         shown.append(lists)
         for k in ks:
             first = lists[:, :k]
@@ -216,6 +216,45 @@ def item_popularity(histories: Histories) -> Rows:
     kept = histories.strengths > 0
     pair = np.unique(histories.owners[kept] * max(1, histories.items) + histories.rows[kept])
     return np.bincount(pair % max(1, histories.items), minlength=histories.items).astype(np.int64)
+
+
+def best_rows(scores: Scores, k: int) -> Rows:
+    """The rows of each user's ``k`` best items, best first, int64 [users, k].
+
+    The lower row stands first among equals; -1 fills the places that no finite score is left for.
+    """
+    users, size = scores.shape
+    wanted = min(k, size)
+    lists = np.full((users, k), -1, np.int64)
+    edge = np.partition(scores, size - wanted, axis=1)[:, size - wanted]
+    for user in range(users):
+        own = scores[user]
+        above = np.flatnonzero(own > edge[user])
+        level = np.flatnonzero(own == edge[user])[: wanted - len(above)]
+        rows = np.concatenate([above, level])
+        rows = rows[np.isfinite(own[rows])]
+        lists[user, : len(rows)] = rows[np.lexsort((rows, -own[rows]))]
+    return lists
+
+
+def target_ranks(scores: Scores, targets: Sequence[Rows]) -> Rows:
+    """The rank of each target from 0, users' one after another; other items win their ties.
+
+    Among the targets of one user the better one counts first, in the order given where equal. One
+    that scores minus infinity stands behind all items. Overwrites the targets' scores.
+    """
+    size = scores.shape[1]
+    ranks = []
+    for own, rows in zip(scores, targets, strict=True):
+        values = own[rows]
+        own[rows] = -np.inf
+        order = np.argsort(-values, kind="stable")
+        ranked = np.empty(len(rows), np.int64)
+        for place, number in enumerate(order):
+            ahead = size if values[number] == -np.inf else np.count_nonzero(own >= values[number])
+            ranked[number] = ahead + place
+        ranks.append(ranked)
+    return np.concatenate(ranks)
 
 
 def _descends(task: RankingTask) -> NDArray[np.bool_]:

@@ -7,8 +7,6 @@ Plain NumPy; the tests compare it with worked examples and with scikit-learn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,45 +16,6 @@ Numbers = NDArray[np.float64]
 
 PROPENSITY_POWER = 0.5
 """An item's chance to be observed grows with its popularity to this power: Steck, 2011."""
-
-
-def best_rows(scores: NDArray[np.float32], k: int) -> Rows:
-    """The rows of each user's ``k`` best items, best first, int64 [users, k].
-
-    The lower row stands first among equals; -1 fills the places that no finite score is left for.
-    """
-    users, size = scores.shape
-    wanted = min(k, size)
-    lists = np.full((users, k), -1, np.int64)
-    edge = np.partition(scores, size - wanted, axis=1)[:, size - wanted]
-    for user in range(users):
-        own = scores[user]
-        above = np.flatnonzero(own > edge[user])
-        level = np.flatnonzero(own == edge[user])[: wanted - len(above)]
-        rows = np.concatenate([above, level])
-        rows = rows[np.isfinite(own[rows])]
-        lists[user, : len(rows)] = rows[np.lexsort((rows, -own[rows]))]
-    return lists
-
-
-def target_ranks(scores: NDArray[np.float32], targets: Sequence[Rows]) -> Rows:
-    """The rank of each target from 0, users' one after another; other items win their ties.
-
-    Among the targets of one user the better one counts first, in the order given where equal. One
-    that scores minus infinity stands behind all items. Overwrites the targets' scores.
-    """
-    size = scores.shape[1]
-    ranks = []
-    for own, rows in zip(scores, targets, strict=True):
-        values = own[rows]
-        own[rows] = -np.inf
-        order = np.argsort(-values, kind="stable")
-        ranked = np.empty(len(rows), np.int64)
-        for place, number in enumerate(order):
-            ahead = size if values[number] == -np.inf else np.count_nonzero(own >= values[number])
-            ranked[number] = ahead + place
-        ranks.append(ranked)
-    return np.concatenate(ranks)
 
 
 def recall(ranks: Rows, owners: Rows, lists: int, k: int) -> Numbers:
