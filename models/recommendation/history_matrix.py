@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from shared.histories import Histories, Rows
+from shared.histories import Histories, Rows, UserHistory
+
+RECALLED = 100
+"""How many of a user's newest events count; at any decay below .95 the rest weighs nothing."""
 
 
 def interactions(histories: Histories) -> Any:
@@ -36,4 +40,31 @@ def decayed_histories(histories: Histories, users: Rows, decay: float) -> Any:
     lengths = np.diff(chosen.starts)
     distance = np.repeat(chosen.starts[1:], lengths) - 1 - np.arange(len(chosen.rows))
     weights = np.power(decay, distance).astype(np.float32)
+    return csr_matrix((weights, (chosen.owners, chosen.rows)), (chosen.users, chosen.items))
+
+
+def event_weights(
+    distance: NDArray[np.int64], strengths: NDArray[np.float32], decay: float
+) -> NDArray[np.float32]:
+    """How much events count, float32 [events]: ``decay`` to their distance from the history's end,
+    times the root of how much they say for their item; below zero where they speak against it."""
+    worth = np.sign(strengths) * np.sqrt(np.abs(strengths))
+    return (worth * np.power(decay, distance) * (distance < RECALLED)).astype(np.float32)
+
+
+def history_weights(history: UserHistory, decay: float) -> NDArray[np.float32]:
+    """``event_weights`` of one history, float32 [h]."""
+    distance = np.arange(len(history) - 1, -1, -1)
+    return event_weights(distance, history.strengths, decay)
+
+
+def weighted_histories(histories: Histories, users: Rows, decay: float) -> Any:
+    """``event_weights`` of some users, float32 CSR [users, items]; those of one item add up."""
+    from scipy.sparse import csr_matrix
+
+    chosen = histories.of_users(users)
+    distance = (
+        np.repeat(chosen.starts[1:], np.diff(chosen.starts)) - 1 - np.arange(len(chosen.rows))
+    )
+    weights = event_weights(distance, chosen.strengths, decay)
     return csr_matrix((weights, (chosen.owners, chosen.rows)), (chosen.users, chosen.items))

@@ -1,0 +1,101 @@
+"""The blend's weights, chosen on events that the parts were not fitted on.
+
+Each weight is chosen by ndcg@10 while the ones before it stay: recency, then texts of known items,
+then popularity, then texts of new ones. For the last a tenth of the items is scored by texts alone,
+as if nobody had taken them, and all users count: a weight that lifts new items above known ones at
+the expense of those who took known ones is not chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.recommendation.recipe import RecommendRecipe
+from models.recommendation.recommender import Blend, Recommender
+from shared.evaluation.ranking import Scores, target_ranks
+from shared.evaluation.ranking_metrics import ndcg
+from shared.evaluation.ranking_protocols import RankingTask
+
+MOST_SCORES = 40_000_000
+"""Scores that are held at once: users are drawn so that there are no more."""
+
+AS_NEW = 0.1
+NEW_SHARES = (0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+LEAST_POPULAR = 1e-4
+"""Of the scale of scores: what ranks the items for a user of whom nothing is known."""
+
+
+def fit_blend(
+    fitted: Recommender, task: RankingTask, recipe: RecommendRecipe, *, seed: int
+) -> Blend:
+    """Choose the weights; ``fitted`` was fitted on ``task.train``, its own blend is not read."""
+    rng = np.random.default_rng(seed)
+    most = max(50, MOST_SCORES // max(1, len(fitted.item_ids)))
+    users = np.arange(len(task.users))
+    if len(users) > most:
+        users = np.sort(rng.choice(users, most, replace=False))
+    asked = task.users[users]
+    targets = [task.targets[user] for user in users]
+    seen = [task.history.of_user(int(user)).rows for user in asked]
+
+    def quality(scores: Scores) -> float:
+        scores[:, ~task.candidates] = -np.inf
+        for place, rows in enumerate(seen):
+            scores[place, rows] = -np.inf
+        ranks = target_ranks(scores, targets)
+        owners = np.repeat(np.arange(len(targets)), [len(rows) for rows in targets])
+        return float(ndcg(ranks, owners, len(targets), 10).mean())
+
+    def parts(blend: Blend) -> dict[str, Scores]:
+        return replace(fitted, blend=blend).parts_of_users(task.history, asked)
+
+    plain = Blend(recipe.history_decays[0], 1.0, 1.0, 1.0)
+    decay = _best(
+        recipe.history_decays,
+        lambda value: quality(parts(replace(plain, decay=value))["behaviour"]),
+    )
+    found = parts(replace(plain, decay=decay))
+    behaviour, text, popular = found["behaviour"], found["text"], found["popular"]
+    unit = _tenth_best(behaviour) or 1.0
+    text_unit = unit / (_tenth_best(text) or 1.0)
+    known = fitted.fitted[None, :]
+    text_share = _best(
+        recipe.text_shares,
+        lambda share: quality(behaviour + np.float32(share * text_unit) * text * known),
+    )
+    mixed = behaviour + np.float32(text_share * text_unit) * text * known
+    popular_share = _best(
+        recipe.popular_shares, lambda share: quality(mixed + np.float32(share * unit) * popular)
+    )
+    mixed += np.float32(popular_share * unit) * popular
+    as_new = ~fitted.fitted | (rng.random(len(fitted.item_ids)) < AS_NEW)
+    new_share = _best(
+        NEW_SHARES,
+        lambda share: quality(
+            np.where(as_new[None, :], np.float32(share * text_unit) * text, mixed)
+        ),
+    )
+    return Blend(
+        decay=decay,
+        text=text_share * text_unit,
+        new_text=new_share * text_unit,
+        popular=max(popular_share, LEAST_POPULAR) * unit,
+    )
+
+
+def _best(values: Sequence[float], quality: Callable[[float], float]) -> float:
+    """The value of the greatest quality, the first of equals."""
+    measured = [quality(value) for value in values]
+    return float(values[int(np.argmax(measured))])
+
+
+def _tenth_best(scores: NDArray[np.float32]) -> float:
+    """The mean over users of their tenth best score, 0 where there is none above: what weights are
+    measured in, so that one share means the same in every catalogue."""
+    width = min(10, scores.shape[1])
+    tenth = -np.partition(-scores, width - 1, axis=1)[:, width - 1]
+    return float(np.maximum(tenth, 0.0).mean())

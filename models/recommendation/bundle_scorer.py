@@ -1,0 +1,270 @@
+"""``ItemScorer`` of a fitted recommender, or of a catalogue of which only the texts are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.recommendation.behaviour import Behaviour
+from models.recommendation.bundle import read_bundle
+from models.recommendation.fitting import text_only
+from models.recommendation.history_matrix import history_weights
+from models.recommendation.item_texts import ItemTexts, TextSpace, read_texts
+from models.recommendation.recipe import MOST_ITEMS_SOLVED
+from models.recommendation.recommender import Blend, Recommender
+from models.recommendation.scoring import ItemScores
+from models.recommendation.text_features import Encode
+from models.vector_index import FlatIndex
+from shared.catalogue import CatalogueItem
+from shared.histories import Rows, UserHistory, Weights
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+BY_TEXT = Blend(decay=0.8, text=1.0, new_text=1.0, popular=0.01)
+"""Where nothing is fitted yet."""
+
+SPARE = 400
+"""Of a catalogue too large to score whole so many candidates more than wanted are taken, so that
+what filters and variety leave out has others in its place."""
+
+
+class BundleScorer:
+    """Scores a catalogue's rows: first the items that were fitted, then those that came since.
+
+    ``encode`` reads the texts of new items and of searches.
+    """
+
+    def __init__(
+        self,
+        version: str,
+        item_ids: tuple[str, ...],
+        item_texts: tuple[str, ...],
+        behaviour: Behaviour | None,
+        space: TextSpace,
+        texts: ItemTexts,
+        fitted: Flags,
+        popularity: Weights,
+        blend: Blend,
+        encode: Encode,
+    ) -> None:
+        self.version = version
+        self.item_ids = item_ids
+        self._item_texts = item_texts
+        self.row_of: Mapping[str, int] = MappingProxyType(
+            {item: row for row, item in enumerate(item_ids)}
+        )
+        self.fitted = fitted
+        self.popularity = popularity
+        self._behaviour = behaviour
+        self._space = space
+        self._texts = texts
+        self._blend = blend
+        self._encode = encode
+        self._text_weights = blend.text_weights(fitted)
+        self._texted = np.flatnonzero(self._text_weights)
+
+    @classmethod
+    def load(cls, version: Any, encode: Encode) -> Self:
+        """The scorer of a ``models.registry.ModelVersion``, whose files the caller has verified."""
+        return cls.of(read_bundle(version.folder), version.name, encode)
+
+    @classmethod
+    def of(cls, fitted: Recommender, version: str, encode: Encode) -> Self:
+        """The scorer of what was fitted."""
+        return cls(
+            version,
+            fitted.item_ids,
+            fitted.item_texts,
+            fitted.behaviour,
+            fitted.space,
+            fitted.texts,
+            fitted.fitted,
+            fitted.popularity,
+            fitted.blend,
+            encode,
+        )
+
+    @property
+    def vectors(self) -> Floats:
+        """The encoder's unit vectors, float32 [n, d]."""
+        return self._texts.encoded
+
+    def score(self, history: UserHistory, *, allowed: Flags, wanted: int, now: float) -> ItemScores:
+        """All allowed rows up to 20,000 items; beyond, the nearest to the user in one search."""
+        weights = history_weights(history, self._blend.decay)
+        user = weights @ self._texts.taken[history.rows]
+        rows = np.flatnonzero(allowed)
+        if len(self.item_ids) > MOST_ITEMS_SOLVED and len(rows) > wanted + SPARE:
+            rows = self._nearest(history, user, allowed, wanted + SPARE)
+        parts = {
+            "behaviour": self._by_behaviour(history, rows),
+            "text": self._by_text(user, rows),
+            "popular": self.popularity[rows]
+            * self._blend.popular_weights(np.abs(weights).sum(dtype=np.float32)),
+        }
+        return ItemScores(rows, parts["behaviour"] + parts["text"] + parts["popular"], parts)
+
+    def contributions(self, history: UserHistory, rows: Rows, *, now: float) -> Weights:
+        """What each event gave to the behaviour and text of each row, float32 [h, rows]."""
+        weights = history_weights(history, self._blend.decay)
+        given = (self._texts.taken[history.rows] @ self._texts.offered[rows].T) * (
+            self._text_weights[rows]
+        )
+        given *= weights[:, None]
+        if self._behaviour is not None:
+            events = np.flatnonzero(history.rows < self._behaviour.items)
+            columns = np.flatnonzero(self.fitted[rows])
+            if len(events) and len(columns):
+                given[np.ix_(events, columns)] += self._behaviour.contributions(
+                    self._known(history), rows[columns], self._blend.decay
+                )
+        return given
+
+    def similar(self, row: int) -> Weights:
+        """Half behaviour, where the fit knows the item, and half nearness of texts."""
+        near: Floats = self._texts.dense @ self._texts.dense[row]
+        if self._behaviour is not None and self.fitted[row]:
+            behaved = np.zeros_like(near)
+            behaved[: self._behaviour.items] = self._behaviour.similar(row)
+            behaved[row] = 0.0
+            greatest = float(behaved.max(initial=0.0))
+            if greatest > 0:
+                near = 0.5 * near + 0.5 * behaved / greatest
+        return near
+
+    def search(self, text: str) -> Weights:
+        """Cosine of words and meaning together, float32 [n]."""
+        placed = self._space.place([text], read_texts([text], self._encode))
+        found: Floats = self._texts.dense @ placed.dense[0]
+        return found
+
+    def with_items(self, items: Sequence[CatalogueItem]) -> Self:
+        """The scorer with these items known by their text; of one id the last counts.
+
+        An item whose text is as it was costs nothing.
+        """
+        latest = {item.id: item for item in items}
+        for item in list(latest.values()):
+            row = self.row_of.get(item.id)
+            if row is not None and self._item_texts[row] == item.whole:
+                del latest[item.id]
+        added = [item for item in latest if item not in self.row_of]
+        ids = (*self.item_ids, *added)
+        row_of = {**self.row_of, **{item: len(self.item_ids) + k for k, item in enumerate(added)}}
+        texts = [item.whole for item in latest.values()]
+        if not texts:
+            return self
+        placed = self._space.place(texts, read_texts(texts, self._encode))
+        rows = np.array([row_of[item] for item in latest], np.int64)
+        more = len(added)
+        read = [*self._item_texts, *("" for _ in added)]
+        for row, text in zip(rows.tolist(), texts, strict=True):
+            read[row] = text
+        return type(self)(
+            self.version,
+            ids,
+            tuple(read),
+            self._behaviour,
+            self._space,
+            self._texts.with_rows(rows, placed),
+            np.concatenate([self.fitted, np.zeros(more, bool)]),
+            np.concatenate([self.popularity, np.zeros(more, np.float32)]),
+            self._blend,
+            self._encode,
+        )
+
+    def _known(self, history: UserHistory) -> UserHistory:
+        """The history with what the fit does not know as events of no weight.
+
+        Their places count: recency is the distance from the end, whatever stands there.
+        """
+        assert self._behaviour is not None
+        inside = history.rows < self._behaviour.items
+        if inside.all():
+            return history
+        return UserHistory(
+            np.where(inside, history.rows, 0),
+            np.where(inside, history.strengths, 0.0).astype(np.float32),
+            history.times,
+        )
+
+    def _by_behaviour(self, history: UserHistory, rows: Rows) -> Weights:
+        found = np.zeros(len(rows), np.float32)
+        if self._behaviour is None or not len(history):
+            return found
+        scores = self._behaviour.scores(self._known(history), self._blend.decay)
+        known = self.fitted[rows]
+        if known.all():
+            return scores[rows]
+        found[known] = scores[rows[known]]
+        return found
+
+    def _by_text(self, user: Floats, rows: Rows) -> Weights:
+        """Only what has a weight is computed: mostly that is the few new items."""
+        if len(self._texted) == len(self.item_ids):
+            whole: Floats = self._texts.offered[rows] @ user
+            return whole * self._text_weights[rows]
+        scores = np.zeros(len(self.item_ids), np.float32)
+        scores[self._texted] = self._texts.offered[self._texted] @ user
+        scores[self._texted] *= self._text_weights[self._texted]
+        return scores[rows]
+
+    def _nearest(self, history: UserHistory, user: Floats, allowed: Flags, wanted: int) -> Rows:
+        """The best rows by one inner product that covers behaviour and text, and the popular."""
+        folded = np.zeros(self._index.dimensions - len(user), np.float32)
+        if self._behaviour is not None and len(folded):
+            folded = self._behaviour.model.fold_in(self._known(history))  # type: ignore[attr-defined]
+        query = np.concatenate([folded, user])[None].astype(np.float32)
+        share = max(1, int(allowed.sum()))
+        if share * 4 < len(allowed):
+            rows = np.flatnonzero(allowed)
+            scores = self._index.vectors[rows] @ query[0]
+            found = rows[np.argpartition(-scores, wanted - 1)[:wanted]]
+        else:
+            hits = self._index.search(query, min(len(allowed), wanted * 4))[0]
+            found = np.array([int(hit.id) for hit in hits], np.int64)
+            found = found[allowed[found]]
+            if len(found) < wanted:
+                scores = np.where(allowed, self._index.vectors @ query[0], -np.inf)
+                found = np.argpartition(-scores, wanted - 1)[:wanted]
+        popular = self._popular_first[allowed[self._popular_first]][:wanted]
+        return np.unique(np.concatenate([found, popular]))
+
+    @cached_property
+    def _index(self) -> FlatIndex:
+        """Factors beside weighted texts: one inner product is the score without popularity."""
+        texts = self._texts.offered * self._text_weights[:, None]
+        factors = np.zeros((len(texts), 0), np.float32)
+        if self._behaviour is not None and hasattr(self._behaviour, "model"):
+            factors = np.zeros((len(texts), self._behaviour.model.items.shape[1]), np.float32)
+            factors[: self._behaviour.items] = self._behaviour.model.items
+            factors[~self.fitted] = 0.0
+        return FlatIndex([str(row) for row in range(len(texts))], np.hstack([factors, texts]))
+
+    @cached_property
+    def _popular_first(self) -> Rows:
+        return np.argsort(-self.popularity, kind="stable")
+
+
+def unfitted_scorer(items: Sequence[CatalogueItem], encode: Encode) -> BundleScorer:
+    """The scorer of a catalogue without behaviour: by texts, all items equally popular."""
+    space, texts = text_only(items, encode)
+    count = len(items)
+    return BundleScorer(
+        "",
+        tuple(item.id for item in items),
+        tuple(item.whole for item in items),
+        None,
+        space,
+        texts,
+        np.zeros(count, bool),
+        np.zeros(count, np.float32),
+        BY_TEXT,
+        encode,
+    )
