@@ -103,6 +103,16 @@ def test_new_items_get_their_share_of_the_entries() -> None:
     assert one == again != other
 
 
+def test_what_stands_for_exploration_counts_for_variety_too() -> None:
+    """Row 0 is twin to the new item: with it in the list, the less relevant row 1 is chosen."""
+    vectors = np.array([[1, 0], [0, 1], [1, 0]], np.float32)
+    scorer = FakeItemScorer.over(vectors, fitted=[True, True, False])
+    values = np.array([1.0, 0.8, 0.0])
+    request = ListRequest(k=2, exploration=0.5, diversity=0.5)
+    assert rows_of(listed(values, scorer, request)) == [1, 2]
+    assert rows_of(listed(values, scorer, ListRequest(k=2, exploration=0.5))) == [0, 2]
+
+
 def test_exploration_beyond_the_new_items_leaves_the_other_places_as_they_are() -> None:
     fitted = np.arange(N) != 50
     values = np.linspace(1, 0, N)

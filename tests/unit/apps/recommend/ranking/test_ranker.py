@@ -165,6 +165,16 @@ def test_new_items_are_found_where_a_large_catalogue_hands_on_its_best_alone() -
     assert len(ranked.entries) == 10
 
 
+def test_new_items_that_are_among_the_best_stand_in_the_list_once() -> None:
+    n = 500
+    scorer = FakeItemScorer.over(np.ones((n, 2), np.float32), fitted=np.arange(n) >= 5, cut=0)
+    items = [CatalogueItem(f"item-{row}", "A thing") for row in range(n)]
+    wish = Wish(request=ListRequest(k=10, exploration=0.2))
+    ranked = rank_for_history(UserHistory.of([]), scorer, arrays_of([*items]), wish, now=NOW)
+    assert sorted(entry.row for entry in ranked.entries) == list(range(10))
+    assert len([one for one in ranked.entries if one.source == "exploration"]) == 2
+
+
 def test_new_items_keep_to_the_cap_and_the_next_of_them_take_their_places() -> None:
     """The 30 best new items are tools, of which two may stand in the list; two toys are new too."""
     n = 60
