@@ -131,7 +131,7 @@ class _ApproximateIndex:
 class IvfIndex(_ApproximateIndex):
     """Vectors in lists around k-means centres; a search reads the ``looks`` nearest lists whole.
 
-    ``lists`` is about 4 √n where it is left out, ``looks`` a tenth of the lists. Built in far
+    ``lists`` is about 4 √n where it is left out, ``looks`` an eighth of the lists. Built in far
     less time than a graph, and holds no more than the vectors. Source: Sivic and Zisserman,
     "Video Google", ICCV 2003; FAISS ``IndexIVFFlat``.
     """
@@ -159,7 +159,7 @@ class IvfIndex(_ApproximateIndex):
         if n:
             index.train(points)
             index.add(points)
-        super().__init__(ids, matrix.shape[1], index, looks or max(1, math.ceil(count / 10)))
+        super().__init__(ids, matrix.shape[1], index, looks or max(1, math.ceil(count / 8)))
 
     def _parameters(self, count: int) -> Any:
         faiss = _faiss()
