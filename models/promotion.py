@@ -20,8 +20,13 @@ def gate(registry: ModelRegistry, app: str, candidate: ModelVersion) -> GateRepo
     """Both versions on the candidate's gate split, by a paired bootstrap.
 
     Examples of classes that the version in use does not know are left out: they would favour
-    the candidate. The first version of an app is compared with itself, and passes.
+    the candidate. The first version of an app is compared with itself, and passes. Bundles of
+    the recommender have a gate of their own.
     """
+    if candidate.card.get("kind") == "recommender":
+        from models.recommendation.gate import compare
+
+        return compare(registry, app, candidate)
     current_name = registry.in_use(app)
     current = candidate if current_name is None else registry.get(app, current_name)
     examples = [e for e in read_examples(candidate.folder / "gate.jsonl") if e.in_scope]

@@ -83,7 +83,8 @@ class LinearBehaviour:
 
     def similar(self, row: int) -> Floats:
         """Half of what the item says for others, half of what they say for it, float32 [items]."""
-        return 0.5 * (self.weights[row] + self.weights[:, row])
+        near: Floats = np.float32(0.5) * (self.weights[row] + self.weights[:, row])
+        return near
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The matrix."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
+from apps.recommend.events.store import EventStore
 from apps.recommend.operations.nightly import RefitRounds
 from apps.recommend.operations.refit import Fit, Promote, Refit
 from apps.recommend.operations.refit_state import RefitLedger
@@ -24,7 +25,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def installed_fit(settings: Settings, registry: ModelRegistry) -> Fit:
+def installed_fit(settings: Settings, registry: ModelRegistry, engine: Engine) -> Fit:
     """What fits a tenant's bundle here; torch and the encoder are imported when it first does."""
 
     def fit(
@@ -32,7 +33,8 @@ def installed_fit(settings: Settings, registry: ModelRegistry) -> Fit:
     ) -> ModelVersion:
         from apps.recommend.training import fit_stored
 
-        return fit_stored(settings, registry, tenant, histories, items, now)
+        synthetic = EventStore(engine, tenant).any_synthetic()
+        return fit_stored(settings, registry, tenant, histories, items, now, synthetic=synthetic)
 
     return fit
 
@@ -59,7 +61,7 @@ def refit_of(
     return Refit(
         engine,
         registry,
-        fit or installed_fit(settings, registry),
+        fit or installed_fit(settings, registry, engine),
         promote,
         holder=holder(),
         clock=clock,

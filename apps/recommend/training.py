@@ -1,0 +1,242 @@
+"""A bundle made of a catalogue and its behaviour: fitted, measured, written to the registry.
+
+histories ─> gate events held out ─┬─> measured: fitted without each user's last event
+                                   └─> fitted on all the rest ─> bundle ─> registry
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from apps.recommend.tenants import registry_app
+from models.encoder import TextEncoder
+from models.recommendation.bundle import known_vectors, write_bundle
+from models.recommendation.fitting import (
+    CatalogueTexts,
+    FittedRecommender,
+    fit_recommender,
+    read_catalogue,
+)
+from models.recommendation.gate import hold_out
+from models.recommendation.recipe import RecommendRecipe
+from models.recommendation.recommender import Recommender
+from models.recommendation.scoring import PARTS
+from models.registry import ModelRegistry, ModelVersion
+from shared.catalogue import CatalogueItem
+from shared.errors import EmptyData, RegistryError, UnreadableFile
+from shared.evaluation.ranking import RankingEvaluation, ScoreUsers, evaluate_ranking
+from shared.evaluation.ranking_protocols import RankingTask, leave_one_out
+from shared.finetuning.hardware import choose_hardware
+from shared.histories import Histories
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+ABLATION_USERS = 4_000
+"""Each part alone is measured on at most so many users, and all together on the same."""
+
+LIMITS = (
+    "Numbers are of each user's last event, ranked among all items that the user had not met; what "
+    "users would have taken had they been shown it is not known.",
+    "Where a source has no times the order of events may give ids away: read `descending` too.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the behaviour came from: its name, what reads it again, and whether it was generated."""
+
+    name: str
+    source: Any
+    synthetic: bool = False
+
+
+def fit_bundle(
+    settings: Settings,
+    registry: ModelRegistry,
+    tenant: str,
+    histories: Histories,
+    items: Sequence[CatalogueItem],
+    *,
+    origin: Origin,
+    now: datetime,
+    recipe: RecommendRecipe | None = None,
+    encoder: str | None = None,
+    seed: int = 1,
+    test: bool = False,
+    say: Callable[[str], None] = log.info,
+) -> tuple[ModelVersion, dict[str, Any]]:
+    """Fit, measure and register a bundle; what ``--json`` prints comes beside it.
+
+    With ``test`` the numbers are of each user's last event, by a fit of its own without it; else
+    they are those of the validation events that the blend was chosen on.
+    """
+    app, recipe = registry_app(tenant), recipe or RecommendRecipe()
+    started = perf_counter()
+    hardware = choose_hardware(settings.device)
+    loaded = TextEncoder.load(encoder or settings.encoder).to(hardware.device)
+    say(f"reading {len(items):,} texts with {loaded.name}")
+    catalogue = read_catalogue(
+        items,
+        lambda texts: loaded.embed(texts, hardware=hardware),
+        seed=seed,
+        known=_read_before(registry, app, loaded.name),
+    )
+    fitted_on, gate = hold_out(histories)
+    prepared = perf_counter()
+    blend, measured, evaluated = None, None, 0.0
+    if test:
+        measured, evaluated, blend = _tested(histories, catalogue, recipe, seed, say)
+    fitted = fit_recommender(fitted_on, catalogue, recipe=recipe, seed=seed, blend=blend, say=say)
+    trained = perf_counter()
+    if measured is None:
+        measured = _validated(fitted, seed, say)
+    metrics, ablations, protocol = measured
+    seconds = {
+        "prepare": prepared - started,
+        "train": trained - prepared - evaluated,
+        "evaluate": evaluated + perf_counter() - trained,
+    }
+    if histories.timed:
+        metrics.pop("descending", None)
+    recommender = fitted.recommender
+    card: dict[str, Any] = {
+        "kind": "recommender",
+        "method": recommender.behaviour.kind,
+        "encoder": loaded.name,
+        "seed": seed,
+        "protocol": protocol,
+        "data": {
+            "name": origin.name,
+            "source": origin.source,
+            "items": histories.items,
+            "users": histories.users,
+            "events": len(histories.rows),
+            "gate": len(gate.targets),
+            "synthetic": origin.synthetic,
+        },
+        "recipe": recipe.as_card(),
+        "blend": recommender.blend.as_card(),
+        "metrics": metrics,
+        "ablations": ablations,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "hardware": {"device": hardware.device, "precision": hardware.precision},
+        "limits": list(LIMITS),
+    }
+    version = registry.add(
+        app, card=card, write=lambda folder: write_bundle(folder, recommender, gate), now=now
+    )
+    return version, {"app": app, "version": version.name, "tenant": tenant, **card}
+
+
+def fit_stored(
+    settings: Settings,
+    registry: ModelRegistry,
+    tenant: str,
+    histories: Histories,
+    items: Sequence[CatalogueItem],
+    now: datetime,
+    *,
+    synthetic: bool = False,
+) -> ModelVersion:
+    """A tenant's bundle of what is stored, with the seed and encoder of the one in use."""
+    encoder, seed = None, 1
+    current = registry.in_use(registry_app(tenant))
+    if current is not None:
+        card = registry.get(registry_app(tenant), current).card
+        encoder, seed = card.get("encoder"), int(card.get("seed", seed))
+    version, _ = fit_bundle(
+        settings,
+        registry,
+        tenant,
+        histories,
+        items,
+        origin=Origin(f"stored:{tenant}", None, synthetic),
+        now=now,
+        encoder=encoder,
+        seed=seed,
+    )
+    return version
+
+
+Measured = tuple[dict[str, Any], dict[str, Any], str]
+"""Metrics, ablations, and the protocol in words."""
+
+
+def _tested(
+    histories: Histories,
+    catalogue: CatalogueTexts,
+    recipe: RecommendRecipe,
+    seed: int,
+    say: Callable[[str], None],
+) -> tuple[Measured | None, float, Any]:
+    """The numbers on last events, the seconds of measuring alone, and the blend that was chosen."""
+    try:
+        task = leave_one_out(histories)
+    except EmptyData:
+        return None, 0.0, None
+    fitted = fit_recommender(task.train, catalogue, recipe=recipe, seed=seed, say=say)
+    say(f"ranking {histories.items:,} items for {len(task.users):,} users")
+    began = perf_counter()
+    measured = _measured(fitted.recommender, task, seed)
+    return (*measured, task.name), perf_counter() - began, fitted.recommender.blend
+
+
+def _validated(fitted: FittedRecommender, seed: int, say: Callable[[str], None]) -> Measured:
+    if fitted.asked is None or fitted.validation is None:
+        return {}, {}, "not measured: no user has two events"
+    say(f"ranking for {len(fitted.validation.users):,} users")
+    task = _drawn(fitted.validation, ABLATION_USERS, seed)
+    return (*_measured(fitted.asked, task, seed), "validation, on which the blend was chosen")
+
+
+def _measured(
+    recommender: Recommender, task: RankingTask, seed: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    def evaluated(score: ScoreUsers, asked: RankingTask) -> RankingEvaluation:
+        return evaluate_ranking(score, asked, vectors=recommender.texts.encoded)
+
+    whole = evaluated(recommender.score_users, task)
+    few = _drawn(task, ABLATION_USERS, seed)
+    same = whole if few is task else evaluated(recommender.score_users, few)
+    ablations = {"all": same.metrics}
+    for part in PARTS:
+        ablations[part] = evaluated(recommender.only(part), few).metrics
+    return whole.summary(seed=seed), ablations
+
+
+def _drawn(task: RankingTask, most: int, seed: int) -> RankingTask:
+    if len(task.users) <= most:
+        return task
+    chosen = np.sort(np.random.default_rng(seed).choice(len(task.users), most, replace=False))
+    return RankingTask(
+        task.name,
+        task.train,
+        task.history,
+        task.users[chosen],
+        tuple(task.targets[place] for place in chosen),
+        task.candidates,
+    )
+
+
+def _read_before(registry: ModelRegistry, app: str, encoder: str) -> dict[str, Any]:
+    """The vectors of texts that the bundle in use holds, if the same encoder read them."""
+    current = registry.in_use(app)
+    if current is None:
+        return {}
+    try:
+        version = registry.get(app, current)
+        if version.card.get("encoder") != encoder:
+            return {}
+        registry.verify(version)
+        return known_vectors(version.folder)
+    except (RegistryError, UnreadableFile) as error:
+        log.warning("texts are read again: %s", error.message)
+        return {}
