@@ -51,7 +51,7 @@ LIMITS = (
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the behaviour came from: its name, what reads it again, and whether it was generated."""
+    """Where the behaviour came from: its name, what reads it again, whether it was generated."""
 
     name: str
     source: Any
