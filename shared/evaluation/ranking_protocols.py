@@ -72,7 +72,7 @@ def leave_one_out(
 
     The history shown is all that stands before the target. ``refit`` trains on the same; without
     it the validation target and what follows it is shown and not trained on. Later events of
-    users appear nowhere; users without a target are trained on and not asked.
+    users appear nowhere; who has no target after an event to show is trained on and not asked.
 
     With times of different users interleaved this trains on events after a target: decide on
     ``temporal`` where there are times.
@@ -80,14 +80,14 @@ def leave_one_out(
     places = _target_places(histories)
     last = _nth_last(places, histories, 1)
     before = _nth_last(places, histories, 2)
-    target = last if split == "test" else before
-    ends = np.where(target >= 0, target, histories.starts[1:])
+    until_test = np.where(last >= 0, last, histories.starts[1:])
+    until_validation = np.where(before >= 0, before, until_test)
+    target, ends = (last, until_test) if split == "test" else (before, until_validation)
     shown = histories.keep(_before(histories, ends))
     train = shown
     if split == "test" and not refit:
-        earlier = np.where(before >= 0, before, ends)
-        train = histories.keep(_before(histories, earlier))
-    asked = np.flatnonzero((target >= 0) & (np.diff(shown.starts) > 0))
+        train = histories.keep(_before(histories, until_validation))
+    asked = np.flatnonzero(target >= 0)
     name = f"leave-one-out, {split}" + ("" if refit or split == "validation" else ", no refit")
     return RankingTask(
         name,
@@ -256,7 +256,8 @@ def _target_places(histories: Histories) -> Flags:
 
 
 def _nth_last(places: Flags, histories: Histories, number: int) -> Rows:
-    """The position of each user's last target, last but one and so on; -1 where there is none."""
+    """The position of each user's last target, last but one and so on, each after an event to show;
+    -1 where there is none."""
     found = np.flatnonzero(places)
     ends = np.searchsorted(found, histories.starts[1:])
     begins = np.searchsorted(found, histories.starts[:-1])
@@ -264,7 +265,7 @@ def _nth_last(places: Flags, histories: Histories, number: int) -> Rows:
     there = at >= begins
     chosen = np.full(histories.users, -1, np.int64)
     chosen[there] = found[at[there]]
-    return chosen
+    return np.where(chosen > histories.starts[:-1], chosen, -1)
 
 
 def _before(histories: Histories, ends: Rows) -> Flags:
