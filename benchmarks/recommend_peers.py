@@ -7,7 +7,6 @@ Titles reach the one that can read them, irspack's iALS with item features.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,7 +26,6 @@ def implicit_als(
     """`implicit`'s ALS with the settings that did best on Amazon Beauty's validation."""
 
     def fit(train: Histories, items: Sequence[CatalogueItem], seed: int) -> ScoreUsers:
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from implicit.cpu.als import AlternatingLeastSquares
         from threadpoolctl import threadpool_limits
 
@@ -79,12 +77,15 @@ def irspack_als(
     embed: Embed | None,
     *,
     factors: int = 256,
-    alpha0: float = 0.01,
+    alpha0: float = 0.03,
     regularisation: float = 0.003,
-    feature_regularisation: float = 1.0,
+    feature_regularisation: float = 0.01,
     epochs: int = 12,
 ) -> FitRanker:
-    """`irspack`'s iALS; with ``embed`` its items start at a linear map of their texts' vectors."""
+    """`irspack`'s iALS; with ``embed`` its items start at a linear map of their texts' vectors.
+
+    The settings did best of a dozen on a fifth of Amazon Beauty's validation users.
+    """
 
     def fit(train: Histories, items: Sequence[CatalogueItem], seed: int) -> ScoreUsers:
         from irspack import IALSRecommender

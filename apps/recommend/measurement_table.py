@@ -12,7 +12,7 @@ METRICS = {
     "recall": "recall",
     "ndcg": "ndcg",
     "hit_rate": "hit rate",
-    "debiased_hit_rate": "hit rate, popularity-debiased",
+    "debiased_hit_rate": "debiased hit rate",
     "coverage": "catalogue coverage",
     "novelty": "novelty, bits",
     "diversity": "intra-list diversity",
@@ -23,10 +23,10 @@ def print_measurement(summary: Mapping[str, Any], console: Console | None = None
     """Print what was measured on which data, at 10 and 20, and the groups that it is made of."""
     metrics, data = summary["metrics"], summary["data"]
     table = Table(title=f"recommend, {summary['model']}, {summary['protocol']}", min_width=56)
-    table.add_column("", style="bold")
+    table.add_column("", style="bold", no_wrap=True)
     table.add_column("at 10", justify="right")
     table.add_column("at 20", justify="right")
-    table.add_column("at 10, 95 % interval", justify="right")
+    table.add_column("at 10, 95 %", justify="right")
     for name, title in METRICS.items():
         if f"{name}@10" in metrics:
             low, high = metrics["intervals"].get(f"{name}@10", (None, None))
@@ -40,8 +40,9 @@ def print_measurement(summary: Mapping[str, Any], console: Console | None = None
     if groups:
         table.add_section()
     for name, group in groups.items():
+        title = name.removeprefix(f"{summary['protocol'].replace('-', ' ')}, ")
         at = [f"{group[f'recall@{k}']:.4f} / {group[f'ndcg@{k}']:.4f}" for k in (10, 20)]
-        table.add_row(f"{name} ({group['users']:,} users)", *at, "recall / ndcg")
+        table.add_row(f"{title}, {group['users']:,} users", *at, "recall / ndcg")
     console = console or Console()
     console.print(table)
     console.print(

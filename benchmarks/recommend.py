@@ -1,0 +1,225 @@
+"""The recommender's table, from one run.
+
+    make bench-recommend              all of it: about an hour on 2 cores; needs TRIPTYCH_DATA
+    python -m benchmarks.recommend --only beauty cold
+
+All models of a part are fitted on the same events and ranked by one evaluator on the same lists.
+Settings were chosen on validation events; what is printed was asked once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import RESULTS, machine, markdown, measure
+from models.version_content import code_revision
+
+PARTS = ("beauty", "cold", "movielens", "serving", "large", "vectors")
+ACCURACY = ("beauty, refit", "beauty, no refit", "beauty, cold users", "movielens")
+THROUGH_FAISS = "Triptych through FAISS, 256 factors, candidates re-scored"
+LOSSY = "Triptych through FAISS, 256 factors, scores of the factors"
+
+Keep = Callable[[str, Any], None]
+Row = tuple[str, str, str]
+
+
+def accuracy(part: str, seed: int) -> Callable[[Keep], None]:
+    def run(keep: Keep) -> None:
+        from benchmarks import recommend_accuracy
+
+        getattr(recommend_accuracy, part)(seed, keep, _say)
+
+    return run
+
+
+def process(name: str, *words: str) -> Callable[[Keep], None]:
+    """A part that must be a process of its own, with one thread."""
+    threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
+
+    def run(keep: Keep) -> None:
+        keep(name, measure([sys.executable, "-m", *words], threads).output)
+
+    return run
+
+
+def collect(seed: int, parts: Sequence[str], partial: Path) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "command": "python -m benchmarks.recommend",
+        "revision": code_revision(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "seeds": [seed],
+        "runs": {},
+    }
+
+    def keep(name: str, run: Any) -> None:
+        result["runs"].setdefault(name, []).append(run)
+        result["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        partial.write_text(json.dumps(result, indent=1) + "\n")
+
+    work: dict[str, Callable[[Keep], None]] = {
+        **{part: accuracy(part, seed) for part in ("beauty", "cold", "movielens")},
+        "serving": process("serving", "benchmarks.recommend_serving", "beauty"),
+        "large": process("large", "benchmarks.recommend_serving", "large"),
+        "vectors": process("vectors", "benchmarks.vector_search"),
+    }
+    for name, do in work.items():
+        if name in parts:
+            do(keep)
+    return result
+
+
+def accuracy_table(title: str, runs: Sequence[Mapping[str, Any]]) -> str:
+    """Every model of a part in one table; the standard error is that of recall at 10."""
+    first = runs[0]["metrics"]
+    descending = "descending" in first
+    heads = ["model", "recall / ndcg @10", "± s.e."]
+    heads += ["descending"] if descending else []
+    heads += ["debiased hits", "coverage", "novelty", "diversity", "fit, s"]
+    lines = [
+        f"## {title}: {first['users']:,} users, {first['lists']:,} lists",
+        "",
+        f"| {' | '.join(heads)} |",
+        f"|{'---|' * len(heads)}",
+    ]
+    for run in runs:
+        found = run["metrics"]
+        cells = [run["model"], _pair(found), f"{found['standard_error']:.4f}"]
+        cells += [_pair(found["descending"])] if descending else []
+        cells += [
+            f"{found['debiased_hit_rate@10']:.4f}",
+            f"{found['coverage@10']:.3f}",
+            f"{found['novelty@10']:.2f}",
+            f"{found['diversity@10']:.3f}",
+            f"{run['seconds']['fit']:.1f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def cold_items_table(runs: Sequence[Mapping[str, Any]]) -> str:
+    first = runs[0]["metrics"]
+    lines = [
+        f"## beauty, a tenth of the items unseen: {first['users']:,} users",
+        "",
+        "| model | recall / ndcg @10 among unseen | among all | ± s.e. |",
+        "|---|---|---|---|",
+        *(
+            f"| {run['model']} | {_pair(run['metrics'])} | {_pair(run['metrics']['among_all'])}"
+            f" | {run['metrics']['standard_error']:.4f} |"
+            for run in runs
+        ),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def table(result: Mapping[str, Any]) -> list[Row]:
+    """Rows of (what, measured, reach); parts that were not run have none."""
+    runs = result["runs"]
+    rows: list[Row] = []
+    refit = _by_model(runs, "beauty, refit")
+    shown = _by_model(runs, "beauty, no refit")
+    if ours := refit.get("Triptych"):
+        rows += [
+            ("Beauty, refit, recall / ndcg @10", _pair(ours), ">= .125 / .077"),
+            ("  descending users", _pair(ours["descending"]), ">= .080 / .044"),
+            ("  coverage@10", f"{ours['coverage@10']:.3f}", ">= .5"),
+        ]
+    if "Triptych" in shown:
+        rows.append(("Beauty, no refit", _pair(shown["Triptych"]), ">= .118 / .073"))
+    for name, reach in ((THROUGH_FAISS, "within 3 % of the exact"), (LOSSY, "print")):
+        if found := refit.get(name):
+            lost = 100 * (1 - found["ndcg@10"] / refit["Triptych"]["ndcg@10"])
+            rows.append((f"  {name}", f"{_pair(found)}, ndcg {lost:.1f} % less", reach))
+    if cold := _by_model(runs, "beauty, cold items").get("Triptych"):
+        measured = f"{cold['recall@10']:.3f} / {cold['among_all']['recall@10']:.3f}"
+        rows.append(
+            ("Beauty, unseen items, recall@10 among unseen / all", measured, ">= .25 / .085")
+        )
+    for part in ("beauty, refit", "movielens"):
+        found = _by_model(runs, part)
+        if ours := found.get("Triptych"):
+            others = {name: one for name, one in found.items() if not name.startswith("Triptych")}
+            best = max(others, key=lambda name: others[name]["ndcg@10"])
+            ahead = "ahead of" if ours["ndcg@10"] > others[best]["ndcg@10"] else "behind"
+            measured = f"{ours['ndcg@10']:.4f} {ahead} {best} {others[best]['ndcg@10']:.4f}"
+            rows.append((f"{part}: ndcg@10 against the best other", measured, "ahead"))
+    for part, reach in (("serving", "<= 2 ms"), ("large", "<= 10 ms")):
+        for run in runs.get(part, ()):
+            what = f"list in process, {run['items']:,} items, one thread, p50 / p95 / p99"
+            rows.append((what, _times(run["list"]), f"p95 {reach}"))
+            what = "  event to changed list, p50 / p95 / p99"
+            share = f", {100 * run['event_to_list']['changed']:.0f} % changed"
+            rows.append((what, _times(run["event_to_list"]) + share, "<= 1 s"))
+            if "refit" in run:
+                spent = run["refit"]
+                measured = f"{spent['wall']:.0f} s, {spent['peak_gb']:.1f} GB"
+                rows.append(
+                    ("  training and registering Beauty's bundle", measured, "<= 90 s, 4 GB")
+                )
+    for run in runs.get("vectors", ()):
+        for index in run["indexes"]:
+            what = f"{index['index']} on {run['stored']:,} embeddings: recall@10, times flat's rate"
+            measured = f"{index['recall']:.4f}, {index['times_flat']:.1f}x"
+            rows.append((what, measured, ">= .99, >= 5x" if index["looks"] else ""))
+    return rows
+
+
+def shown(result: Mapping[str, Any]) -> str:
+    """The rows with their reaches, then a table a part."""
+    runs = result["runs"]
+    parts = [markdown("Recommender, measured", dict(result), table(result))]
+    parts += [accuracy_table(part, runs[part]) for part in ACCURACY if part in runs]
+    if "beauty, cold items" in runs:
+        parts.append(cold_items_table(runs["beauty, cold items"]))
+    return "\n".join(parts)
+
+
+def _by_model(runs: Mapping[str, Any], part: str) -> dict[str, Any]:
+    return {run["model"]: run["metrics"] for run in runs.get(part, ())}
+
+
+def _pair(found: Mapping[str, float]) -> str:
+    return f"{found['recall@10']:.4f} / {found['ndcg@10']:.4f}"
+
+
+def _times(found: Mapping[str, float]) -> str:
+    return " / ".join(f"{found[name]:.1f}" for name in ("p50", "p95", "p99")) + " ms"
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS))
+    parser.add_argument("--show", type=Path, help="print kept results, measure nothing")
+    chosen = parser.parse_args()
+    if chosen.show:
+        print(shown(json.loads(chosen.show.read_text())))
+        return
+    if os.environ.get("TRIPTYCH_DATA") is None:
+        raise SystemExit("set TRIPTYCH_DATA to the folder with the public data sets")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    RESULTS.mkdir(exist_ok=True)
+    partial = RESULTS / "recommend.partial.json"
+    result = collect(chosen.seed, chosen.only, partial)
+    partial.unlink()
+    (RESULTS / "recommend.json").write_text(json.dumps(result, indent=1) + "\n")
+    text = shown(result)
+    (RESULTS / "recommend.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
