@@ -84,8 +84,14 @@ class ImplicitAls:
             raise ValueError("items, met and the number of factors do not fit each other")
 
     @cached_property
+    def items_gram(self) -> Reals:
+        """Σ met y yᵀ over the items, float64 [f, f]: the background of every user's system."""
+        return weighted_gram(self.items, self.met.astype(np.float64))
+
+    @cached_property
     def _solver(self) -> RowSolver:
-        return RowSolver(self.items, self.met.astype(np.float64), self.options.regularisation)
+        met = self.met.astype(np.float64)
+        return RowSolver(self.items, met, self.options.regularisation, gram=self.items_gram)
 
     def fold_in(self, history: UserHistory) -> Weights:
         """The user's factors, float32 [f]: what a whole solve gives for this history. Zero for an

@@ -57,6 +57,10 @@ class LinearBehaviour:
     weights: Floats
     kind = "sequence_linear"
 
+    def __post_init__(self) -> None:
+        if self.weights.ndim != 2 or len(set(self.weights.shape)) > 1:
+            raise ValueError(f"a matrix of items is square, and not {self.weights.shape}")
+
     @property
     def items(self) -> int:
         """How many items it was fitted on."""
@@ -79,7 +83,8 @@ class LinearBehaviour:
 
     def score_users(self, histories: Histories, users: Rows, decay: float) -> Floats:
         """The same sums for many users, float32 [users, items]."""
-        return np.asarray(weighted_histories(histories, users, decay) @ self.weights, np.float32)
+        weighted, _ = weighted_histories(histories, users, decay)
+        return np.asarray(weighted @ self.weights, np.float32)
 
     def similar(self, row: int) -> Floats:
         """Half of what the item says for others, half of what they say for it, float32 [items]."""
@@ -116,27 +121,26 @@ class FactorBehaviour:
 
     def contributions(self, history: UserHistory, rows: Rows, decay: float) -> Floats:
         """The scores are linear in what was liked once the user's system is set up: each item's
-        part of the right-hand side, solved by itself. Events of one item share its part."""
+        part of the right-hand side, solved by itself. Events of one item share its part, those
+        of no strength left out."""
         given = np.zeros((len(history), len(rows)), np.float32)
         if not len(history):
             return given
         parts, columns = self._parts(history)
         gave = self.model.items[rows] @ parts
         for place, row in enumerate(columns.tolist()):
-            events = np.flatnonzero(history.rows == row)
+            events = np.flatnonzero((history.rows == row) & (history.strengths != 0))
             given[events] = gave[:, place] / len(events)
         return given
 
     def _parts(self, history: UserHistory) -> tuple[Floats, Rows]:
         """Each observed item's addend of the user's factors, float32 [f, c], and the items."""
-        from models.recommendation.als_solver import weighted_gram
-
         model = self.model
         starts = np.array([0, len(history)], np.int64)
         seen = observe(starts, history.rows, history.strengths, model.options)
         met = model.met.astype(np.float64)
         factors = model.items[seen.columns].astype(np.float64)
-        system = weighted_gram(model.items, met) + factors.T @ (factors * seen.weights[:, None])
+        system = model.items_gram + factors.T @ (factors * seen.weights[:, None])
         system += model.options.regularisation * np.eye(len(system))
         confidence = (met[seen.columns] + seen.weights) * seen.targets
         solved = np.linalg.solve(system, (factors * confidence[:, None]).T)

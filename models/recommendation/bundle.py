@@ -30,6 +30,9 @@ TEXTS = "texts.safetensors"
 ITEMS = "items.json"
 GATE = "gate.safetensors"
 
+FOREIGN = (LookupError, TypeError, ValueError, AttributeError)
+"""What files raise that hold something else than was looked for."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class GateEvents:
@@ -40,6 +43,13 @@ class GateEvents:
 
     histories: Histories
     targets: Rows
+
+    def __post_init__(self) -> None:
+        rows = np.concatenate([self.histories.rows, self.targets])
+        if len(self.targets) != self.histories.users:
+            raise ValueError("needs one target a user")
+        if len(rows) and not 0 <= rows.min() <= rows.max() < self.histories.items:
+            raise ValueError("names rows that no item has")
 
     def of_user(self, user: int) -> UserHistory:
         """One of the histories."""
@@ -82,9 +92,9 @@ def write_bundle(folder: Path, recommender: Recommender, gate: GateEvents) -> No
 def read_bundle(folder: Path) -> Recommender:
     """Read what ``write_bundle`` wrote. Raises UnreadableFile for anything else."""
     described = _described(folder)
-    behaviour = KINDS[described["behaviour"]].of_arrays(_arrays(folder / BEHAVIOUR))
-    arrays = _arrays(folder / TEXTS)
+    behaved, arrays = _arrays(folder / BEHAVIOUR), _arrays(folder / TEXTS)
     try:
+        behaviour = KINDS[described["behaviour"]].of_arrays(behaved)
         space = TextSpace(
             TextFeatures.of_arrays(arrays), ItemTower(arrays["taken"], arrays["offered"])
         )
@@ -98,29 +108,32 @@ def read_bundle(folder: Path) -> Recommender:
             popularity=arrays["popularity"],
             blend=Blend(**described["blend"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except FOREIGN as error:
         raise UnreadableFile(f"{folder} is not a bundle: {error}", path=str(folder)) from error
 
 
 def read_gate(folder: Path) -> GateEvents:
     """The held-out events of a bundle. Raises UnreadableFile."""
-    ids = tuple(_described(folder)["ids"])
-    arrays = _arrays(folder / GATE)
+    described, arrays = _described(folder), _arrays(folder / GATE)
     try:
+        ids = tuple(described["ids"])
         users = tuple(str(number) for number in range(len(arrays["starts"]) - 1))
         histories = Histories(
             ids, users, arrays["starts"], arrays["rows"], arrays["strengths"], arrays["times"]
         )
         return GateEvents(histories, arrays["targets"])
-    except (KeyError, ValueError) as error:
+    except FOREIGN as error:
         raise UnreadableFile(f"{folder} holds no gate events: {error}", path=str(folder)) from error
 
 
 def known_vectors(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """The encoder's vector of each text of a bundle, so that they are not encoded again."""
-    described = _described(folder)
-    encoded = _arrays(folder / TEXTS)["encoded"]
-    return dict(zip(described["texts"], encoded, strict=True))
+    """The encoder's vector of each text of a bundle, so that they are not encoded again. Raises
+    UnreadableFile."""
+    described, arrays = _described(folder), _arrays(folder / TEXTS)
+    try:
+        return dict(zip(described["texts"], arrays["encoded"], strict=True))
+    except FOREIGN as error:
+        raise UnreadableFile(f"{folder} holds no texts: {error}", path=str(folder)) from error
 
 
 def _described(folder: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -19,7 +18,6 @@ from models.recommendation.recipe import MOST_ITEMS_SOLVED
 from models.recommendation.recommender import Blend, Recommender
 from models.recommendation.scoring import ItemScores
 from models.recommendation.text_features import Encode
-from models.vector_index import FlatIndex
 from shared.catalogue import CatalogueItem
 from shared.histories import Rows, UserHistory, Weights
 
@@ -32,6 +30,10 @@ BY_TEXT = Blend(decay=0.8, text=1.0, new_text=1.0, popular=0.01)
 SPARE = 400
 """Of a catalogue too large to score whole so many candidates more than wanted are taken, so that
 what filters and variety leave out has others in its place."""
+
+
+FEW = 6
+"""Up to one in so many of the items' texts are picked out; of more, all are read."""
 
 
 class BundleScorer:
@@ -96,19 +98,23 @@ class BundleScorer:
         return self._texts.encoded
 
     def score(self, history: UserHistory, *, allowed: Flags, wanted: int, now: float) -> ItemScores:
-        """All allowed rows up to 20,000 items; beyond, the nearest to the user in one search."""
+        """All allowed rows up to 20,000 items; beyond, the best of them and some to spare."""
         weights = history_weights(history, self._blend.decay)
         user = weights @ self._texts.taken[history.rows]
         rows = np.flatnonzero(allowed)
-        if len(self.item_ids) > MOST_ITEMS_SOLVED and len(rows) > wanted + SPARE:
-            rows = self._nearest(history, user, allowed, wanted + SPARE)
         parts = {
             "behaviour": self._by_behaviour(history, rows),
             "text": self._by_text(user, rows),
             "popular": self.popularity[rows]
             * self._blend.popular_weights(np.abs(weights).sum(dtype=np.float32)),
         }
-        return ItemScores(rows, parts["behaviour"] + parts["text"] + parts["popular"], parts)
+        totals = parts["behaviour"] + parts["text"] + parts["popular"]
+        most = wanted + SPARE
+        if len(self.item_ids) > MOST_ITEMS_SOLVED and len(rows) > most:
+            best = np.argpartition(-totals, most - 1)[:most]
+            rows, totals = rows[best], totals[best]
+            parts = {name: part[best] for name, part in parts.items()}
+        return ItemScores(rows, totals, parts)
 
     def contributions(self, history: UserHistory, rows: Rows, *, now: float) -> Weights:
         """What each event gave to the behaviour and text of each row, float32 [h, rows]."""
@@ -121,9 +127,10 @@ class BundleScorer:
             events = np.flatnonzero(history.rows < self._behaviour.items)
             columns = np.flatnonzero(self.fitted[rows])
             if len(events) and len(columns):
-                given[np.ix_(events, columns)] += self._behaviour.contributions(
+                behaved = self._behaviour.contributions(
                     self._known(history), rows[columns], self._blend.decay
                 )
+                given[np.ix_(events, columns)] += behaved[events]
         return given
 
     def similar(self, row: int) -> Weights:
@@ -206,50 +213,21 @@ class BundleScorer:
         return found
 
     def _by_text(self, user: Floats, rows: Rows) -> Weights:
-        """Only what has a weight is computed: mostly that is the few new items."""
-        if len(self._texted) == len(self.item_ids):
-            whole: Floats = self._texts.offered[rows] @ user
-            return whole * self._text_weights[rows]
-        scores = np.zeros(len(self.item_ids), np.float32)
-        scores[self._texted] = self._texts.offered[self._texted] @ user
-        scores[self._texted] *= self._text_weights[self._texted]
-        return scores[rows]
+        """Only what has a weight is computed: mostly that is the few new items.
 
-    def _nearest(self, history: UserHistory, user: Floats, allowed: Flags, wanted: int) -> Rows:
-        """The best rows by one inner product that covers behaviour and text, and the popular."""
-        folded = np.zeros(self._index.dimensions - len(user), np.float32)
-        if self._behaviour is not None and len(folded):
-            folded = self._behaviour.model.fold_in(self._known(history))  # type: ignore[attr-defined]
-        query = np.concatenate([folded, user])[None].astype(np.float32)
-        share = max(1, int(allowed.sum()))
-        if share * 4 < len(allowed):
-            rows = np.flatnonzero(allowed)
-            scores = self._index.vectors[rows] @ query[0]
-            found = rows[np.argpartition(-scores, wanted - 1)[:wanted]]
-        else:
-            hits = self._index.search(query, min(len(allowed), wanted * 4))[0]
-            found = np.array([int(hit.id) for hit in hits], np.int64)
-            found = found[allowed[found]]
-            if len(found) < wanted:
-                scores = np.where(allowed, self._index.vectors @ query[0], -np.inf)
-                found = np.argpartition(-scores, wanted - 1)[:wanted]
-        popular = self._popular_first[allowed[self._popular_first]][:wanted]
-        return np.unique(np.concatenate([found, popular]))
-
-    @cached_property
-    def _index(self) -> FlatIndex:
-        """Factors beside weighted texts: one inner product is the score without popularity."""
-        texts = self._texts.offered * self._text_weights[:, None]
-        factors = np.zeros((len(texts), 0), np.float32)
-        if self._behaviour is not None and hasattr(self._behaviour, "model"):
-            factors = np.zeros((len(texts), self._behaviour.model.items.shape[1]), np.float32)
-            factors[: self._behaviour.items] = self._behaviour.model.items
-            factors[~self.fitted] = 0.0
-        return FlatIndex([str(row) for row in range(len(texts))], np.hstack([factors, texts]))
-
-    @cached_property
-    def _popular_first(self) -> Rows:
-        return np.argsort(-self.popularity, kind="stable")
+        To pick rows out costs several times what reading them in order does.
+        """
+        offered, weights = self._texts.offered, self._text_weights
+        few = len(offered) // FEW
+        if len(self._texted) <= few:
+            scores = np.zeros(len(offered), np.float32)
+            scores[self._texted] = (offered[self._texted] @ user) * weights[self._texted]
+            return scores[rows]
+        if len(rows) <= few:
+            picked: Floats = (offered[rows] @ user) * weights[rows]
+            return picked
+        whole: Floats = (offered @ user) * weights
+        return whole[rows]
 
 
 def unfitted_scorer(items: Sequence[CatalogueItem], encode: Encode) -> BundleScorer:

@@ -25,24 +25,20 @@ def hold_out(histories: Histories, *, one_in: int = ONE_IN) -> tuple[Histories, 
     """What is fitted on, and the last event of one user in ten, by a stable hash of the id.
 
     The same users are held out at every fit, so that no bundle has learnt from what it is compared
-    on. Users with fewer than three events are all fitted on.
+    on, also when events and users were added between. Users who met their last new item in one of
+    their first two events are all fitted on.
     """
-    chosen = np.array(
-        [
-            int(length) > 2 and _number(user) % one_in == 0
-            for user, length in zip(histories.user_ids, np.diff(histories.starts), strict=True)
-        ],
-        bool,
-    )
+    chosen = np.array([_number(user) % one_in == 0 for user in histories.user_ids], bool)
     nothing = GateEvents(histories.of_users(np.zeros(0, np.int64)), np.zeros(0, np.int64))
     try:
         task = leave_one_out(histories.of_users(chosen))
     except EmptyData:
         return histories, nothing
-    users = task.users[:GATE_USERS]
+    held = np.flatnonzero(np.diff(task.history.starts)[task.users] > 1)[:GATE_USERS]
+    users = task.users[held]
     shown = task.history.of_users(users)
     fitted = np.ones(len(histories.rows), bool)
-    targets = np.array([rows[0] for rows in task.targets[:GATE_USERS]], np.int64)
+    targets = np.array([task.targets[place][0] for place in held], np.int64)
     for user, length in zip(np.flatnonzero(chosen)[users], np.diff(shown.starts), strict=True):
         fitted[histories.starts[user] + int(length) : histories.starts[user + 1]] = False
     return histories.keep(fitted), GateEvents(shown, targets)

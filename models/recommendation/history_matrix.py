@@ -58,13 +58,16 @@ def history_weights(history: UserHistory, decay: float) -> NDArray[np.float32]:
     return event_weights(distance, history.strengths, decay)
 
 
-def weighted_histories(histories: Histories, users: Rows, decay: float) -> Any:
-    """``event_weights`` of some users, float32 CSR [users, items]; those of one item add up."""
+def weighted_histories(
+    histories: Histories, users: Rows, decay: float
+) -> tuple[Any, NDArray[np.float32]]:
+    """``event_weights`` of some users, float32 CSR [users, items], those of one item added up; and
+    the sum of their sizes, float32 [users], in which a dislike does not take back a view."""
     from scipy.sparse import csr_matrix
 
     chosen = histories.of_users(users)
-    distance = (
-        np.repeat(chosen.starts[1:], np.diff(chosen.starts)) - 1 - np.arange(len(chosen.rows))
-    )
+    owners = chosen.owners
+    distance = chosen.starts[1:][owners] - 1 - np.arange(len(chosen.rows))
     weights = event_weights(distance, chosen.strengths, decay)
-    return csr_matrix((weights, (chosen.owners, chosen.rows)), (chosen.users, chosen.items))
+    sizes = np.bincount(owners, np.abs(weights), minlength=chosen.users).astype(np.float32)
+    return csr_matrix((weights, (owners, chosen.rows)), (chosen.users, chosen.items)), sizes

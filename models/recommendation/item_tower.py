@@ -117,10 +117,11 @@ def followed_cuts(histories: Histories, recipe: RecommendRecipe) -> tuple[Any, N
     and the item that followed (int64 [cuts])."""
     from scipy.sparse import diags
 
-    pasts, futures = history_cuts(histories, recipe)
-    # The first item behind a cut weighs 1, those after it less.
-    first = futures.multiply(futures >= 1.0).tocsr() if recipe.gap_decay < 1 else futures.tocsr()
-    followed = first.indices[first.indptr[:-1]].astype(np.int64)
+    pasts, _ = history_cuts(histories, recipe)
+    liked = histories.keep(histories.strengths > 0)
+    inner = np.ones(len(liked.rows), bool)
+    inner[liked.starts[:-1][np.diff(liked.starts) > 0]] = False
+    followed = liked.rows[inner]
     sums = np.asarray(pasts.sum(axis=1)).ravel()
     return (diags((1.0 / sums).astype(np.float32)) @ pasts).tocsr(), followed
 

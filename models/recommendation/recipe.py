@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from math import inf
 from typing import Any, Self
 
 from shared.errors import SettingsError
@@ -50,10 +51,17 @@ class RecommendRecipe:
             raise SettingsError("past, future, factors and tower_dimensions are at least 1")
         if not 0 <= self.plain_share <= 1 or not 0 < self.gap_decay <= 1:
             raise SettingsError("plain_share lies from 0 to 1, gap_decay above 0 and up to 1")
-        if self.regularisation <= 0 or self.text_weight < 0:
+        if not 0 < self.regularisation < inf or not 0 <= self.text_weight < inf:
             raise SettingsError("regularisation is above 0, and text_weight not below")
-        if not 0 <= self.tower_dropout < 1 or self.tower_rate <= 0:
+        if not 0 <= self.tower_dropout < 1 or not 0 < self.tower_rate < inf:
             raise SettingsError("tower_dropout lies from 0 to below 1, tower_rate above 0")
+        shares = (*self.text_shares, *self.popular_shares)
+        if not all((self.history_decays, self.text_shares, self.popular_shares)):
+            raise SettingsError("history_decays, text_shares and popular_shares are not empty")
+        if not all(0 < decay <= 1 for decay in self.history_decays):
+            raise SettingsError("history_decays lie above 0 and up to 1")
+        if not all(0 <= share < inf for share in shares):
+            raise SettingsError("text_shares and popular_shares are not below 0")
 
     def as_card(self) -> dict[str, Any]:
         """The settings, fit for a card."""

@@ -82,8 +82,7 @@ class Recommender:
 
     def parts_of_users(self, histories: Histories, users: Rows) -> dict[str, Scores]:
         """The parts of many users' scores, float32 [users, n] each, by the names in ``PARTS``."""
-        weighted = weighted_histories(histories, users, self.blend.decay)
-        known = np.asarray(abs(weighted).sum(axis=1), np.float32).ravel()
+        weighted, known = weighted_histories(histories, users, self.blend.decay)
         behaviour = self.behaviour.score_users(histories, users, self.blend.decay)
         behaviour[:, ~self.fitted] = 0.0
         text = (weighted @ self.texts.taken) @ self.texts.offered.T
@@ -108,7 +107,7 @@ class Recommender:
                 return np.tile(self.popularity, (len(users), 1))
             if part == "behaviour":
                 return self.behaviour.score_users(histories, users, self.blend.decay)
-            weighted = weighted_histories(histories, users, self.blend.decay)
+            weighted, _ = weighted_histories(histories, users, self.blend.decay)
             return np.asarray((weighted @ self.texts.taken) @ self.texts.offered.T, np.float32)
 
         return score

@@ -30,6 +30,9 @@ class TextFeatures:
     def __init__(
         self, terms: Sequence[str], weights: Floats, directions: Floats, mean: Floats
     ) -> None:
+        words = sum(" " not in term for term in terms)
+        if len(weights) != len(terms) or len(directions) != words + len(terms):
+            raise ValueError("terms, weights and directions do not fit each other")
         self.terms = list(terms)
         self.weights = weights
         self.directions = directions
