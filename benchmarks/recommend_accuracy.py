@@ -140,7 +140,7 @@ def beauty(seed: int, keep: Keep, say: Say) -> None:
     bench = Bench.load("amazon-beauty", seed, say)
     models: dict[str, FitRanker] = {
         "popularity": baselines.popularity(),
-        "MiniLM titles, recency-weighted mean": baselines.text_mean(bench.embed),
+        "MiniLM titles, recency-weighted mean": baselines.text_mean(bench.embed, decay=0.4),
         "item kNN": baselines.item_knn(),
         "directed item kNN": baselines.directed_item_knn(),
         "EASE": baselines.ease(),
@@ -172,7 +172,7 @@ def cold(seed: int, keep: Keep, say: Say) -> None:
     """Amazon Beauty with a tenth of its items unseen in training, and with unseen users."""
     bench = Bench.load("amazon-beauty", seed, say)
     models: dict[str, FitRanker] = {
-        "MiniLM titles, recency-weighted mean": baselines.text_mean(bench.embed),
+        "MiniLM titles, recency-weighted mean": baselines.text_mean(bench.embed, decay=0.4),
         "irspack iALS with item features": irspack_als(bench.embed),
         "Triptych": bench.triptych(),
         "Triptych, text only": bench.triptych("text"),
