@@ -10,21 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import product
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.recommendation.borrowing import Borrowed
 from models.recommendation.recipe import RecommendRecipe
 from models.recommendation.recommender import Blend, Recommender
 from shared.evaluation.ranking import Scores, target_ranks
 from shared.evaluation.ranking_metrics import ndcg
 from shared.evaluation.ranking_protocols import RankingTask
 
+T = TypeVar("T")
+
 MOST_SCORES = 40_000_000
 """Scores that are held at once: users are drawn so that there are no more."""
 
 AS_NEW = 0.1
-NEW_SHARES = (0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
+NEW_SHARES = (0.2, 0.4, 0.6, 1.0)
+BORROWED_SHARES = (0.0, 0.3, 0.6, 1.0)
 LEAST_POPULAR = 1e-4
 """Of the scale of scores: what ranks the items for a user of whom nothing is known."""
 
@@ -73,24 +79,27 @@ def fit_blend(
     )
     mixed += np.float32(popular_share * unit) * popular
     as_new = ~fitted.fitted | (rng.random(len(fitted.item_ids)) < AS_NEW)
-    new_share = _best(
-        NEW_SHARES,
-        lambda share: quality(
-            np.where(as_new[None, :], np.float32(share * text_unit) * text, mixed)
-        ),
-    )
+    lent = Borrowed.of(fitted.texts.dense, ~as_new).lent(behaviour)
+    new_texts = np.float32(text_unit) * text[:, as_new]
+
+    def of_new(shares: tuple[float, float]) -> float:
+        scores = mixed.copy()
+        scores[:, as_new] = np.float32(shares[0]) * new_texts + np.float32(shares[1]) * lent
+        return quality(scores)
+
+    new_share, borrowed = _best(list(product(NEW_SHARES, BORROWED_SHARES)), of_new)
     return Blend(
         decay=decay,
         text=text_share * text_unit,
         new_text=new_share * text_unit,
         popular=max(popular_share, LEAST_POPULAR) * unit,
+        borrowed=borrowed,
     )
 
 
-def _best(values: Sequence[float], quality: Callable[[float], float]) -> float:
+def _best(values: Sequence[T], quality: Callable[[T], float]) -> T:
     """The value of the greatest quality, the first of equals."""
-    measured = [quality(value) for value in values]
-    return float(values[int(np.argmax(measured))])
+    return values[int(np.argmax([quality(value) for value in values]))]
 
 
 def _tenth_best(scores: NDArray[np.float32]) -> float:

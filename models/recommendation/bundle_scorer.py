@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.recommendation.behaviour import Behaviour
+from models.recommendation.borrowing import Borrowed
 from models.recommendation.bundle import read_bundle
 from models.recommendation.fitting import text_only
 from models.recommendation.history_matrix import history_weights
@@ -70,6 +71,8 @@ class BundleScorer:
         self._encode = encode
         self._text_weights = blend.text_weights(fitted)
         self._texted = np.flatnonzero(self._text_weights)
+        behaved = fitted if behaviour is not None else np.ones(len(item_ids), bool)
+        self._borrowed = Borrowed.of(texts.dense, behaved)
 
     @classmethod
     def load(cls, version: Any, encode: Encode) -> Self:
@@ -125,12 +128,8 @@ class BundleScorer:
         given *= weights[:, None]
         if self._behaviour is not None:
             events = np.flatnonzero(history.rows < self._behaviour.items)
-            columns = np.flatnonzero(self.fitted[rows])
-            if len(events) and len(columns):
-                behaved = self._behaviour.contributions(
-                    self._known(history), rows[columns], self._blend.decay
-                )
-                given[np.ix_(events, columns)] += behaved[events]
+            if len(events) and len(rows):
+                given[events] += self._behaved(self._known(history), rows)[events]
         return given
 
     def similar(self, row: int) -> Weights:
@@ -186,6 +185,21 @@ class BundleScorer:
             self._encode,
         )
 
+    def _behaved(self, history: UserHistory, rows: Rows) -> Weights:
+        """What events of known items gave to the behaviour of rows, what is borrowed included."""
+        assert self._behaviour is not None
+        given = np.zeros((len(history), len(rows)), np.float32)
+        known = self.fitted[rows]
+        given[:, known] = self._behaviour.contributions(history, rows[known], self._blend.decay)
+        new = np.flatnonzero(~known)
+        if len(new) and self._blend.borrowed:
+            at = np.searchsorted(self._borrowed.rows, rows[new])
+            lenders, shares = self._borrowed.lenders[at], self._borrowed.shares[at]
+            lent = self._behaviour.contributions(history, lenders.ravel(), self._blend.decay)
+            lent = lent.reshape(len(history), *lenders.shape)
+            given[:, new] = self._blend.borrowed * np.einsum("hmk,mk->hm", lent, shares)
+        return given
+
     def _known(self, history: UserHistory) -> UserHistory:
         """The history with what the fit does not know as events of no weight.
 
@@ -205,12 +219,14 @@ class BundleScorer:
         found = np.zeros(len(rows), np.float32)
         if self._behaviour is None or not len(history):
             return found
-        scores = self._behaviour.scores(self._known(history), self._blend.decay)
-        known = self.fitted[rows]
-        if known.all():
-            return scores[rows]
-        found[known] = scores[rows[known]]
-        return found
+        scores = np.zeros(len(self.item_ids), np.float32)
+        scores[: self._behaviour.items] = self._behaviour.scores(
+            self._known(history), self._blend.decay
+        )
+        new = self._borrowed.rows
+        if len(new):
+            scores[new] = self._blend.borrowed * self._borrowed.lent(scores)
+        return scores[rows]
 
     def _by_text(self, user: Floats, rows: Rows) -> Weights:
         """Only what has a weight is computed: mostly that is the few new items.

@@ -1,6 +1,7 @@
 """A fitted recommender: behaviour, texts and popularity, blended by how much is known.
 
-    score = behaviour                                  items that the fit knows
+    score = behaviour                                  items that the fit knows; new ones borrow
+                                                       from those that read like them
           + text · (taken by the history) · offered    new items at full weight, known ones at less
           + popular · popularity / (1 + what is known of the user)
 
@@ -10,11 +11,13 @@ All but the last are sums over the events of the history, so that reasons are ex
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.recommendation.behaviour import Behaviour
+from models.recommendation.borrowing import Borrowed
 from models.recommendation.history_matrix import weighted_histories
 from models.recommendation.item_texts import ItemTexts, TextSpace
 from models.recommendation.scoring import PARTS
@@ -28,13 +31,14 @@ class Blend:
 
     ``decay`` weighs a history by recency; ``text`` is the weight of texts for items that the fit
     knows, ``new_text`` for those it does not; ``popular`` that of popularity for a user of whom
-    nothing is known.
+    nothing is known; ``borrowed`` that of the behaviour that new items borrow.
     """
 
     decay: float
     text: float
     new_text: float
     popular: float
+    borrowed: float = 0.0
 
     def text_weights(self, fitted: NDArray[np.bool_]) -> Weights:
         """The weight of texts for each item, float32 [n]."""
@@ -50,7 +54,7 @@ class Blend:
         return asdict(self)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Recommender:
     """All that was fitted on one catalogue.
 
@@ -80,11 +84,16 @@ class Recommender:
         """Whether anybody took the item, bool [n]."""
         return self.takers > 0
 
+    @cached_property
+    def borrowed(self) -> Borrowed:
+        """Whose behaviour the items that nobody took borrow."""
+        return Borrowed.of(self.texts.dense, self.fitted)
+
     def parts_of_users(self, histories: Histories, users: Rows) -> dict[str, Scores]:
         """The parts of many users' scores, float32 [users, n] each, by the names in ``PARTS``."""
         weighted, known = weighted_histories(histories, users, self.blend.decay)
         behaviour = self.behaviour.score_users(histories, users, self.blend.decay)
-        behaviour[:, ~self.fitted] = 0.0
+        behaviour[:, ~self.fitted] = self.blend.borrowed * self.borrowed.lent(behaviour)
         text = (weighted @ self.texts.taken) @ self.texts.offered.T
         text *= self.blend.text_weights(self.fitted)
         popular = np.outer(self.blend.popular_weights(known), self.popularity)
