@@ -29,6 +29,16 @@ class Behaviour(Protocol):
         """How many items it was fitted on."""
         ...
 
+    @property
+    def factors(self) -> Floats:
+        """Vectors of the items whose products with ``fold_in`` are the scores, float32 [items, f];
+        of no length where there are none and all items are scored."""
+        ...
+
+    def fold_in(self, history: UserHistory) -> Floats:
+        """The user's vector, float32 [f]."""
+        ...
+
     def scores(self, history: UserHistory, decay: float) -> Floats:
         """One user's scores of all items, float32 [items]; exact fold-in."""
         ...
@@ -65,6 +75,15 @@ class LinearBehaviour:
     def items(self) -> int:
         """How many items it was fitted on."""
         return len(self.weights)
+
+    @property
+    def factors(self) -> Floats:
+        """None: all items are scored."""
+        return np.zeros((self.items, 0), np.float32)
+
+    def fold_in(self, history: UserHistory) -> Floats:
+        """Nothing."""
+        return np.zeros(0, np.float32)
 
     def scores(self, history: UserHistory, decay: float) -> Floats:
         """The weighted sum of the history's rows, float32 [items]."""
@@ -113,6 +132,15 @@ class FactorBehaviour:
     def items(self) -> int:
         """How many items it was fitted on."""
         return len(self.model.items)
+
+    @property
+    def factors(self) -> Floats:
+        """The items' factors, float32 [items, f]."""
+        return self.model.items
+
+    def fold_in(self, history: UserHistory) -> Floats:
+        """The user's factors, float32 [f]."""
+        return self.model.fold_in(history)
 
     def scores(self, history: UserHistory, decay: float) -> Floats:
         """The folded-in user's scores, float32 [items]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from models.recommendation.item_texts import ItemTexts, TextSpace, read_texts
 from models.recommendation.recipe import MOST_ITEMS_SOLVED
 from models.recommendation.recommender import Blend, Recommender
 from models.recommendation.scoring import ItemScores
+from models.recommendation.shortlist import Shortlist
 from models.recommendation.text_features import Encode
 from shared.catalogue import CatalogueItem
 from shared.histories import Rows, UserHistory, Weights
@@ -101,23 +103,25 @@ class BundleScorer:
         return self._texts.encoded
 
     def score(self, history: UserHistory, *, allowed: Flags, wanted: int, now: float) -> ItemScores:
-        """All allowed rows up to 20,000 items; beyond, the best of them and some to spare."""
+        """All allowed rows up to 20,000 items; beyond, a shortlist by FAISS, scored exactly."""
         weights = history_weights(history, self._blend.decay)
         user = weights @ self._texts.taken[history.rows]
-        rows = np.flatnonzero(allowed)
+        if len(self.item_ids) > MOST_ITEMS_SOLVED:
+            folded = np.zeros(0, np.float32)
+            if self._behaviour is not None:
+                folded = self._behaviour.fold_in(self._known(history))
+            rows = self._shortlist.rows(folded, user, allowed=allowed, wanted=wanted + SPARE)
+            behaved = self._factors[rows] @ folded
+        else:
+            rows = np.flatnonzero(allowed)
+            behaved = self._by_behaviour(history, rows)
         parts = {
-            "behaviour": self._by_behaviour(history, rows),
+            "behaviour": behaved,
             "text": self._by_text(user, rows),
             "popular": self.popularity[rows]
             * self._blend.popular_weights(np.abs(weights).sum(dtype=np.float32)),
         }
-        totals = parts["behaviour"] + parts["text"] + parts["popular"]
-        most = wanted + SPARE
-        if len(self.item_ids) > MOST_ITEMS_SOLVED and len(rows) > most:
-            best = np.argpartition(-totals, most - 1)[:most]
-            rows, totals = rows[best], totals[best]
-            parts = {name: part[best] for name, part in parts.items()}
-        return ItemScores(rows, totals, parts)
+        return ItemScores(rows, parts["behaviour"] + parts["text"] + parts["popular"], parts)
 
     def contributions(self, history: UserHistory, rows: Rows, *, now: float) -> Weights:
         """What each event gave to the behaviour and text of each row, float32 [h, rows]."""
@@ -214,6 +218,23 @@ class BundleScorer:
             np.where(inside, history.strengths, 0.0).astype(np.float32),
             history.times,
         )
+
+    @cached_property
+    def _factors(self) -> Floats:
+        """The behaviour's vectors of all rows, float32 [n, f]; new ones have what they borrow."""
+        if self._behaviour is None:
+            return np.zeros((len(self.item_ids), 0), np.float32)
+        fitted = self._behaviour.factors
+        whole = np.zeros((len(self.item_ids), fitted.shape[1]), np.float32)
+        whole[: len(fitted)] = fitted
+        borrowed = self._borrowed
+        whole[borrowed.rows] = self._blend.borrowed * borrowed.lent(whole.T).T
+        return whole
+
+    @cached_property
+    def _shortlist(self) -> Shortlist:
+        texts = self._texts.offered * self._text_weights[:, None]
+        return Shortlist(self._factors, texts, self.popularity)
 
     def _by_behaviour(self, history: UserHistory, rows: Rows) -> Weights:
         found = np.zeros(len(rows), np.float32)
