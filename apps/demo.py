@@ -26,6 +26,8 @@ FINANCE_EPOCHS = 5
 """Fewer than the default for so small a sample: the demo has three minutes for everything."""
 
 ALERTS_SHOWN = 10
+REASONS_SHOWN = 2
+"""Of each entry of a list, the greatest ones."""
 
 MESSAGES = (
     "where on earth is my parcel, it shoud be here since monday",
@@ -54,6 +56,7 @@ def demo(serve: bool, port: int, ui_port: int, seed: int) -> None:
     now = datetime.now(UTC)
     with serve_feeds(now=now) as feeds:
         show_monitor(settings, feeds, now)
+        show_recommender(settings, seed, now)
         if serve:
             serve_all(port, ui_port)
 
@@ -165,6 +168,38 @@ def show_monitor(settings: Settings, feeds: DemoServer, now: datetime) -> None:
             when, str(alert.rule["name"]), alert.subject.removeprefix("company:"), stories
         )
     console.print(table)
+
+
+def show_recommender(settings: Settings, seed: int, now: datetime) -> None:
+    """Fit the recommender on the shipped catalogue, and print a shopper's list with reasons."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from apps.recommend.demonstration import DIVERSITY, demonstrate
+    from apps.recommend.page_parts.reasons import deed, reason_parts
+    from apps.recommend.tenants import DEFAULT_TENANT
+    from apps.recommend.training_table import print_training
+    from models.registry import ModelRegistry
+
+    say("Recommender: fitting on the shipped catalogue and generated behaviour")
+    with database(settings) as engine:
+        registry = ModelRegistry(settings.models)
+        shown = demonstrate(settings, engine, registry, seed=seed, now=now, say=say)
+    if shown.tenant != DEFAULT_TENANT:
+        say(f"your catalogue stays as it is: the sample is in that of the tenant {shown.tenant}")
+    print_training(shown.summary)
+    click.echo("The behaviour is synthetic: a generator made it up, and no person did any of it.")
+    lately = "; ".join(deed(type, title) for type, title in shown.lately)
+    click.echo(f"{shown.user}, {shown.answer.events} events, the newest first: {lately}; ...")
+    table = Table(title=f"what the shop shows {shown.user} (diversity {DIVERSITY:g})")
+    for heading in ("item", "why"):
+        table.add_column(heading, overflow="fold")
+    for entry in shown.answer.entries:
+        parts = reason_parts(entry.reasons)[:REASONS_SHOWN] if entry.reasons else []
+        why = "\n".join(part.sentence for part in parts)
+        table.add_row(escape(entry.item.title), escape(why), end_section=True)
+    Console().print(table)
 
 
 def serve_all(port: int, ui_port: int) -> None:

@@ -12,11 +12,13 @@ from datetime import datetime
 from itertools import chain
 from typing import TypeVar
 
+from sqlalchemy import Engine
+
 from apps.recommend.events.ordering import stamp_in_order
 from apps.recommend.events.store import EventStore
 from apps.recommend.items.rows import as_row
 from apps.recommend.items.store import ItemStore
-from shared.catalogue import BehaviourEvent, CatalogueItem
+from shared.catalogue import BehaviourData, BehaviourEvent, CatalogueItem
 from shared.errors import EmptyData
 from shared.records import Reject
 
@@ -101,6 +103,21 @@ def load_events(
     if added + repeated == 0:
         raise usable.empty()
     return LoadedEvents(added, repeated, unknown, usable.rejects)
+
+
+def load_data(
+    engine: Engine, tenant: str, data: BehaviourData, now: datetime
+) -> tuple[LoadedItems, LoadedEvents]:
+    """Write a data set that was read, into a tenant's catalogue."""
+
+    def nothing(_: object) -> None:
+        """Rows of a data set that was read are none that can be rejected."""
+
+    items, events = ItemStore(engine, tenant), EventStore(engine, tenant)
+    return (
+        load_items(items, iter(data.items), now, rejected=nothing, committed=nothing),
+        load_events(events, iter(data.events), now, rejected=nothing, committed=nothing),
+    )
 
 
 class _Usable(Iterator[Record]):

@@ -77,20 +77,12 @@ def train(
 
 
 def _take_in(engine: Engine, tenant: str, data: BehaviourData, now: datetime) -> None:
-    from apps.recommend.events.store import EventStore
     from apps.recommend.items.store import ItemStore
-    from apps.recommend.loading import load_events, load_items
+    from apps.recommend.loading import load_data
 
-    def nothing(_: object) -> None:
-        """Rows of a data set that was read are none that can be rejected."""
-
-    store = ItemStore(engine, tenant)
-    items = load_items(store, iter(data.items), now, rejected=nothing, committed=nothing)
-    events = load_events(
-        EventStore(engine, tenant), iter(data.events), now, rejected=nothing, committed=nothing
-    )
+    items, events = load_data(engine, tenant, data, now)
     say(f"taken in: {items.added:,} new items, {events.added:,} new events")
-    others = store.count() - len(data.items)
+    others = ItemStore(engine, tenant).count() - len(data.items)
     if others > 0:
         say(f"{others:,} other items are in this catalogue: --tenant gives each its own")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from apps.recommend.page_parts.report_tables import METRICS, shown_value
-from shared.api.recommend_operations import BundleShape, PromotionRecord, RefitShape
+from shared.api.recommend_operations import Bundles, BundleShape, PromotionRecord, RefitShape
 from shared.client import ApiError, TriptychClient
 from shared.ui.actions import PageActions
 from shared.ui.connection import needed, show_error
@@ -32,7 +34,7 @@ def show_bundles(
     """The fit, then every bundle with its switch, then what was in use when."""
     with needed():
         found = client.bundles(tenant=tenant)
-    _show_refit(client, page, tenant, author, found.refit)
+    _show_refit(client, page, tenant, author, found)
     st.subheader("Bundles", anchor=False)
     if not found.bundles:
         st.info(
@@ -46,8 +48,9 @@ def show_bundles(
 
 
 def _show_refit(
-    client: TriptychClient, page: PageActions, tenant: str | None, author: str, refit: RefitShape
+    client: TriptychClient, page: PageActions, tenant: str | None, author: str, found: Bundles
 ) -> None:
+    refit = found.refit
     under_way = refit.state in UNDER_WAY
     with st.container(border=True):
 
@@ -63,7 +66,7 @@ def _show_refit(
                     return
                 if state.state not in UNDER_WAY:
                     st.rerun()
-            _tell_refit(state)
+            _tell_refit(state, events_fitted(found))
 
         progress()
         st.button(
@@ -78,12 +81,19 @@ def _show_refit(
         )
 
 
-def _tell_refit(refit: RefitShape) -> None:
+def events_fitted(found: Bundles) -> int:
+    """How many events the last fit was made of, whether a refit or a training made it."""
+    newest = found.bundles[0].card.get("data") if found.bundles else None
+    trained_on = int(newest.get("events") or 0) if isinstance(newest, Mapping) else 0
+    return max(found.refit.events_at_refit, trained_on)
+
+
+def _tell_refit(refit: RefitShape, fitted: int) -> None:
     word, icon, color = _STATES[refit.state]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**The next fit**", width="content")
         st.badge(word, icon=icon, color=color)  # type: ignore[arg-type]
-    new = max(0, refit.events_now - refit.events_at_refit)
+    new = max(0, refit.events_now - max(fitted, refit.events_at_refit))
     facts = [f"{counted(new, 'event')} since the last fit"]
     if refit.state == "running" and refit.started_at:
         facts.append(f"began {local(refit.started_at)}")

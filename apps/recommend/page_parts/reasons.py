@@ -110,7 +110,7 @@ def reasons_html(reasons: ReasonsShape) -> str:
         '<div style="display:flex;gap:.45rem;align-items:baseline">'
         '<span aria-hidden="true" style="flex:0 0 .6rem;height:.6rem;border-radius:50%;'
         f'background:{part.color}"></span><span style="overflow-wrap:anywhere">'
-        f"{escape(part.sentence)}</span></div>"
+        f"{escape(part.sentence).replace(' %', '&nbsp;%')}</span></div>"
         for part in parts
     )
     drawn = (

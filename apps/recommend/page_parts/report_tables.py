@@ -157,17 +157,22 @@ def trade_off_chart(frame: pd.DataFrame) -> alt.LayerChart:
     points = chart.mark_point(filled=True, size=130, opacity=1).encode(
         x=across, y=up, color=color, tooltip=tips
     )
-    # A name stands on the side of its point that has room for it; other bundles' crowd the rest.
-    named = {
-        side: chart.transform_filter(f"{side_test} && datum.kind != 'another bundle'")
-        .mark_text(align=align, dx=dx, dy=-11, fontSize=12)
+    # A name stands on the side of its point that has room for it, those of the parts below theirs;
+    # other bundles' names would crowd the rest.
+    named = [
+        chart.transform_filter(f"{side} && {whose}")
+        .mark_text(align=align, dx=dx, dy=dy, fontSize=12)
         .encode(x=across, y=up, text="label:N", color=color)
-        for side, side_test, align, dx in (
-            ("right", "datum.coverage < 0.5", "left", 4),
-            ("left", "datum.coverage >= 0.5", "right", -4),
+        for side, align, dx in (
+            ("datum.coverage < 0.5", "left", 4),
+            ("datum.coverage >= 0.5", "right", -4),
         )
-    }
-    return alt.layer(spread, points, *named.values()).properties(height=340)
+        for whose, dy in (
+            ("datum.kind == 'this bundle'", -11),
+            ("datum.kind == 'a part alone'", 13),
+        )
+    ]
+    return alt.layer(spread, points, *named).properties(height=340)
 
 
 def _measured_on(bundle: BundleShape) -> tuple[Any, Any]:

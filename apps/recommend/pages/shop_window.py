@@ -22,6 +22,8 @@ from shared.ui.wording import counted, plain
 
 WHO = ("A user", "A visit")
 MOST_USERS = 200
+LISTED = 200
+"""Events of a user that a list is made of, the newest: the API tells no more of them."""
 DEEDS: tuple[tuple[EventType, str, str, str], ...] = (
     ("view", "View", ":material/visibility:", "viewed"),
     ("cart", "To the cart", ":material/add_shopping_cart:", "is in the cart"),
@@ -102,9 +104,10 @@ def show_history(user: str) -> None:
         st.caption("Nothing is known of this user: the list is what is popular, and new.")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
+        events = counted(known.events, "event")
+        shown = f"{events}, newest first" if known.events < LISTED else f"the newest {events}"
         st.caption(
-            f"{counted(known.events, 'event')}, newest first · bought "
-            f"{counted(len(known.bought), 'item')}",
+            f"{shown} · bought {counted(len(known.bought), 'item')}",
             width="content",
         )
         with st.popover("Forget this user", icon=":material/person_remove:", type="tertiary"):

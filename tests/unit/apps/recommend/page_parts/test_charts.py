@@ -86,7 +86,13 @@ def test_only_bundles_measured_on_the_same_data_stand_beside_it() -> None:
     frame = trade_off_frame(others, chosen)
     assert frame["label"].tolist() == ["text only", "this bundle", "a"]
     assert frame["ndcg"].tolist() == [0.1, 0.2, 0.18]
-    assert trade_off_chart(frame).to_dict()["layer"]
+    layers = trade_off_chart(frame).to_dict()["layer"]
+    above = {
+        layer["mark"]["dy"] < 0
+        for layer in layers
+        if layer["mark"]["type"] == "text" and "this bundle" in str(layer["transform"])
+    }
+    assert above == {True}  # the parts' names stand below, so that near points are told apart
 
 
 def arm(name: str, rate: float | None) -> ArmResult:

@@ -81,6 +81,10 @@ def test_the_bar_is_as_long_as_its_shares() -> None:
     assert widths == [50.0, 25.0, 25.0]
 
 
+def test_a_number_and_its_percent_sign_stay_on_one_line() -> None:
+    assert "(42&nbsp;%)" in reasons_html(ReasonsShape(because=because(0.42), popular=0.58))
+
+
 def test_a_title_is_escaped() -> None:
     hostile = BecauseShape(item="x", title="<b>Mug</b>", type="view", share=1.0)
     assert "<b>" not in reasons_html(ReasonsShape(because=[hostile], popular=0))
