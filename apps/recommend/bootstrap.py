@@ -122,7 +122,7 @@ def recommender(
             tenant,
             ItemStore(engine, tenant),
             registry,
-            load=load or loaded_bundle(registry, encoding),
+            load=load or loaded_bundle(settings, registry, encoding),
             unfitted=unfitted_scorer or unfitted(encoding),
             poll_seconds=poll_seconds,
         )

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 
 class Encoding:
-    """The installation's pre-trained encoder; safe between threads."""
+    """A pre-trained encoder, the installation's unless another is named; safe between threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, source: str | None = None) -> None:
         self._settings = settings
+        self._source = source or settings.encoder
         self._lock = threading.Lock()
         self._loaded: tuple[TextEncoder, Hardware] | None = None
 
@@ -43,19 +44,28 @@ class Encoding:
                 from shared.finetuning.hardware import choose_hardware
 
                 hardware = choose_hardware(self._settings.device)
-                encoder = TextEncoder.load(self._settings.encoder).to(hardware.device)
+                encoder = TextEncoder.load(self._source).to(hardware.device)
                 self._loaded = (encoder, hardware)
             return self._loaded
 
 
-def loaded_bundle(registry: ModelRegistry, encoding: Encoding) -> Load:
-    """Reads bundles, once their files agree with their manifest."""
+def loaded_bundle(settings: Settings, registry: ModelRegistry, encoding: Encoding) -> Load:
+    """Reads bundles, once their files agree with their manifest.
+
+    New items and searches are read by the encoder that read the bundle's texts: its own where it
+    was fine-tuned, another than the installation's where the card says so.
+    """
 
     def load(version: ModelVersion) -> ItemScorer:
+        from models.encoder import DEFAULT_ENCODER
+        from models.recommendation.bundle import ENCODER
         from models.recommendation.bundle_scorer import BundleScorer
 
         registry.verify(version)
-        return BundleScorer.load(version, encoding)
+        own = version.folder / ENCODER
+        name = str(own) if own.is_dir() else str(version.card["encoder"])
+        same = name == (settings.encoder or DEFAULT_ENCODER)
+        return BundleScorer.load(version, encoding if same else Encoding(settings, name))
 
     return load
 
