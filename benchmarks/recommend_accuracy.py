@@ -19,6 +19,7 @@ from benchmarks.recommend_peers import implicit_als, implicit_neighbours, irspac
 from models.encoder import TextEncoder
 from models.recommendation import baselines
 from models.recommendation.behaviour import LinearBehaviour
+from models.recommendation.factors import factor_weights
 from models.recommendation.fitting import CatalogueTexts, fit_recommender, read_catalogue
 from models.recommendation.history_matrix import weighted_histories
 from models.recommendation.recipe import RecommendRecipe
@@ -30,6 +31,8 @@ from shared.settings import Settings
 
 Keep = Callable[[str, Any], None]
 Say = Callable[[str], None]
+
+FACTORS = 256
 
 
 @dataclass
@@ -101,14 +104,14 @@ class Bench:
     def factored(self, *, rescored: bool, candidates: int = 200) -> FitRanker:
         """The recommender searched by FAISS over factors of its matrix and its texts.
 
-        The matrix of items is cut to its ``recipe.factors`` greatest singular directions; one
+        The matrix of items is cut to ``FACTORS`` directions (models/recommendation/factors.py); one
         inner product then covers behaviour and text. ``rescored``: the candidates found get their
         exact score, else that of the factors.
         """
 
         def fit(train: Histories, items: Sequence[CatalogueItem], seed: int) -> ScoreUsers:
             return _through_faiss(
-                self.recommender(train), candidates=candidates, rescored=rescored, seed=seed
+                self.recommender(train), train, candidates=candidates, rescored=rescored, seed=seed
             )
 
         return fit
@@ -205,16 +208,17 @@ def movielens(seed: int, keep: Keep, say: Say, *, windows: int = 10) -> None:
 
 
 def _through_faiss(
-    fitted: Recommender, *, candidates: int, rescored: bool, seed: int
+    fitted: Recommender, fitted_on: Histories, *, candidates: int, rescored: bool, seed: int
 ) -> ScoreUsers:
     import faiss
-    from sklearn.utils.extmath import randomized_svd
 
     if not isinstance(fitted.behaviour, LinearBehaviour):
         raise SystemExit("this catalogue is searched by factors already")
-    size = RecommendRecipe().factors
-    left, scale, right = randomized_svd(fitted.behaviour.weights, size, n_iter=4, random_state=seed)
-    behaviour = np.where(fitted.fitted[:, None], right.T * scale, 0.0)
+    shown_then, _ = weighted_histories(fitted_on, np.arange(fitted_on.users), fitted.blend.decay)
+    left, right = factor_weights(
+        fitted.behaviour.weights, shown_then, dimensions=FACTORS, seed=seed
+    )
+    behaviour = np.where(fitted.fitted[:, None], right, 0.0)
     texts = fitted.texts.offered * fitted.blend.text_weights(fitted.fitted)[:, None]
     offered = np.ascontiguousarray(np.hstack([behaviour, texts]), np.float32)
     taken = np.hstack([left, fitted.texts.taken]).astype(np.float32)
@@ -222,9 +226,8 @@ def _through_faiss(
     index.add(offered)
 
     def score(histories: Histories, users: Rows) -> Scores:
-        shown = np.asarray(
-            weighted_histories(histories, users, fitted.blend.decay) @ taken, np.float32
-        )
+        weighted, _ = weighted_histories(histories, users, fitted.blend.decay)
+        shown = np.asarray(weighted @ taken, np.float32)
         longest = max(len(histories.of_user(int(user))) for user in users)
         near, rows = index.search(shown, candidates + longest)
         if rescored:

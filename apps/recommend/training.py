@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -17,7 +18,8 @@ import numpy as np
 
 from apps.recommend.tenants import registry_app
 from models.encoder import TextEncoder
-from models.recommendation.bundle import known_vectors, write_bundle
+from models.recommendation.bundle import ENCODER, known_vectors, write_bundle
+from models.recommendation.encoder_tuning import tune_encoder
 from models.recommendation.fitting import (
     CatalogueTexts,
     FittedRecommender,
@@ -82,14 +84,24 @@ def fit_bundle(
     started = perf_counter()
     hardware = choose_hardware(settings.device)
     loaded = TextEncoder.load(encoder or settings.encoder).to(hardware.device)
+    fitted_on, gate = hold_out(histories)
+    if recipe.encoder_steps:
+        say(f"fine-tuning {loaded.name} on items taken together: {recipe.encoder_steps:,} steps")
+        tune_encoder(
+            loaded,
+            [item.whole for item in items],
+            _without_last(fitted_on) if test else fitted_on,
+            steps=recipe.encoder_steps,
+            seed=seed,
+            hardware=hardware,
+        )
     say(f"reading {len(items):,} texts with {loaded.name}")
     catalogue = read_catalogue(
         items,
         lambda texts: loaded.embed(texts, hardware=hardware),
         seed=seed,
-        known=_read_before(registry, app, loaded.name),
+        known={} if recipe.encoder_steps else _read_before(registry, app, loaded.name),
     )
-    fitted_on, gate = hold_out(histories)
     prepared = perf_counter()
     blend, measured, evaluated = None, None, 0.0
     if test:
@@ -130,10 +142,22 @@ def fit_bundle(
         "hardware": {"device": hardware.device, "precision": hardware.precision},
         "limits": list(LIMITS),
     }
-    version = registry.add(
-        app, card=card, write=lambda folder: write_bundle(folder, recommender, gate), now=now
-    )
+
+    def write(folder: Path) -> None:
+        write_bundle(folder, recommender, gate)
+        if recipe.encoder_steps:
+            loaded.save(folder / ENCODER)
+
+    version = registry.add(app, card=card, write=write, now=now)
     return version, {"app": app, "version": version.name, "tenant": tenant, **card}
+
+
+def _without_last(histories: Histories) -> Histories:
+    """What may be learnt from where each user's last event is asked for later."""
+    try:
+        return leave_one_out(histories).train
+    except EmptyData:
+        return histories
 
 
 def fit_stored(
@@ -233,7 +257,8 @@ def _read_before(registry: ModelRegistry, app: str, encoder: str) -> dict[str, A
         return {}
     try:
         version = registry.get(app, current)
-        if version.card.get("encoder") != encoder:
+        tuned = (version.folder / ENCODER).is_dir()
+        if tuned or version.card.get("encoder") != encoder:
             return {}
         registry.verify(version)
         return known_vectors(version.folder)

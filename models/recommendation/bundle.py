@@ -3,6 +3,7 @@
 behaviour.safetensors   the matrix of items, or their factors
 texts.safetensors       words, maps, and the encoder's vector of each text
 items.json              ids, texts and what the behaviour is
+encoder/                the encoder, where it was fine-tuned on this catalogue
 gate.safetensors        held-out events, without their users' names: what promotion compares by
 """
 
@@ -29,6 +30,7 @@ BEHAVIOUR = "behaviour.safetensors"
 TEXTS = "texts.safetensors"
 ITEMS = "items.json"
 GATE = "gate.safetensors"
+ENCODER = "encoder"
 
 FOREIGN = (LookupError, TypeError, ValueError, AttributeError)
 """What files raise that hold something else than was looked for."""

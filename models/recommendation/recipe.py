@@ -20,8 +20,7 @@ class RecommendRecipe:
     ``plain_share`` is the weight of unordered histories against ordered cuts of them; a cut has the
     last ``past`` items before it and the next ``future`` behind it, each weighing ``gap_decay`` to
     its distance. ``text_weight`` is that of the items' texts inside the solve, ``regularisation``
-    that of the diagonal. ``factors`` is the length of the vectors that stand in for the whole
-    matrix in approximate search.
+    that of the diagonal.
 
     ``tower_dimensions``, ``tower_epochs``, ``tower_rate`` and ``tower_dropout`` are those of the
     item tower; ``encoder_steps`` steps fine-tune the encoder first (0: it stays as it is).
@@ -35,9 +34,8 @@ class RecommendRecipe:
     gap_decay: float = 0.7
     text_weight: float = 10.0
     regularisation: float = 100.0
-    factors: int = 256
     tower_dimensions: int = 192
-    tower_epochs: int = 6
+    tower_epochs: int = 3
     tower_rate: float = 1e-3
     tower_dropout: float = 0.2
     encoder_steps: int = 0
@@ -46,9 +44,9 @@ class RecommendRecipe:
     popular_shares: tuple[float, ...] = (0.0, 0.01, 0.05, 0.2)
 
     def __post_init__(self) -> None:
-        whole = (self.past, self.future, self.factors, self.tower_dimensions)
+        whole = (self.past, self.future, self.tower_dimensions)
         if min(whole) < 1 or min(self.tower_epochs, self.encoder_steps) < 0:
-            raise SettingsError("past, future, factors and tower_dimensions are at least 1")
+            raise SettingsError("past, future and tower_dimensions are at least 1")
         if not 0 <= self.plain_share <= 1 or not 0 < self.gap_decay <= 1:
             raise SettingsError("plain_share lies from 0 to 1, gap_decay above 0 and up to 1")
         if not 0 < self.regularisation < inf or not 0 <= self.text_weight < inf:
