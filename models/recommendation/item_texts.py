@@ -45,6 +45,10 @@ class ItemTexts:
     taken: Floats
     offered: Floats
 
+    def __post_init__(self) -> None:
+        if not len(self.encoded) == len(self.dense) == len(self.taken) == len(self.offered):
+            raise ValueError("vectors of different numbers of items")
+
     def __len__(self) -> int:
         return len(self.encoded)
 

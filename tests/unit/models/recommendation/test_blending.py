@@ -1,0 +1,90 @@
+"""Weights are chosen on what was held out, by what is worth most there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.recommendation.behaviour import LinearBehaviour
+from models.recommendation.blending import LEAST_POPULAR, NEW_SHARES, fit_blend
+from models.recommendation.recommender import Recommender
+from shared.evaluation.ranking import evaluate_ranking
+from shared.evaluation.ranking_protocols import RankingTask, leave_one_out
+from tests.fakes.small_catalogue import (
+    BLEND,
+    RECIPE,
+    catalogue_of,
+    fit_parts,
+    histories_over,
+    items_of,
+)
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def world() -> tuple[Recommender, RankingTask]:
+    items = items_of()
+    task = leave_one_out(histories_over(items, users=80))
+    asked = fit_parts(task.train, catalogue_of(items), recipe=RECIPE, seed=1, blend=BLEND)
+    return asked, task
+
+
+def ndcg(recommender: Recommender, task: RankingTask) -> float:
+    return float(evaluate_ranking(recommender.score_users, task).metrics["ndcg@10"])
+
+
+def test_its_weights_come_from_what_may_be_chosen(world: tuple[Recommender, RankingTask]) -> None:
+    blend = fit_blend(*world, RECIPE, seed=1)
+    assert blend.decay in RECIPE.history_decays
+    assert blend.popular > 0
+    if blend.text:
+        ratio = blend.text / blend.new_text
+        allowed = [a / b for a in RECIPE.text_shares for b in NEW_SHARES]
+        assert min(abs(ratio - one) for one in allowed) < 1e-6
+
+
+def test_the_blend_it_was_given_is_not_read(world: tuple[Recommender, RankingTask]) -> None:
+    asked, task = world
+    other = replace(asked, blend=replace(BLEND, decay=0.1, text=9.0, popular=7.0))
+    assert fit_blend(asked, task, RECIPE, seed=1) == fit_blend(other, task, RECIPE, seed=1)
+
+
+def test_it_is_no_worse_than_the_behaviour_alone(world: tuple[Recommender, RankingTask]) -> None:
+    asked, task = world
+    blend = fit_blend(asked, task, RECIPE, seed=1)
+    chosen = ndcg(replace(asked, blend=blend), task)
+    alone = replace(blend, text=0.0, new_text=0.0, popular=LEAST_POPULAR)
+    assert chosen >= ndcg(replace(asked, blend=alone), task) - 0.02
+
+
+def test_where_only_texts_speak_they_get_the_most(world: tuple[Recommender, RankingTask]) -> None:
+    asked, task = world
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal(asked.behaviour.arrays()["weights"].shape).astype(np.float32)
+    deaf = replace(asked, behaviour=LinearBehaviour(noise))
+    blend, heard = (fit_blend(one, task, RECIPE, seed=1) for one in (deaf, asked))
+    shares = [blend.text / blend.new_text, heard.text / heard.new_text]
+    assert shares[0] >= shares[1]
+    assert blend.text > 0
+    mixed = ndcg(replace(deaf, blend=blend), task)
+    assert mixed > ndcg(replace(deaf, blend=replace(blend, text=0.0)), task)
+
+
+def test_behaviour_that_says_nothing(world: tuple[Recommender, RankingTask]) -> None:
+    asked, task = world
+    silent = replace(asked, behaviour=LinearBehaviour(np.zeros((32, 32), np.float32)))
+    blend = fit_blend(silent, task, RECIPE, seed=1)
+    assert np.isfinite(list(blend.as_card().values())).all()
+    assert blend.new_text > 0
+
+
+def test_one_user(world: tuple[Recommender, RankingTask]) -> None:
+    asked, task = world
+    one = RankingTask(
+        "one", task.train, task.history, task.users[:1], task.targets[:1], task.candidates
+    )
+    blend = fit_blend(asked, one, RECIPE, seed=1)
+    assert blend == fit_blend(asked, one, RECIPE, seed=1)
