@@ -41,7 +41,7 @@ class RecommendRecipe:
     encoder_steps: int = 0
     history_decays: tuple[float, ...] = (0.6, 0.7, 0.8, 0.9, 0.97)
     text_shares: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4)
-    popular_shares: tuple[float, ...] = (0.0, 0.01, 0.05, 0.2)
+    popular_shares: tuple[float, ...] = (0.01, 0.05, 0.2)
 
     def __post_init__(self) -> None:
         whole = (self.past, self.future, self.tower_dimensions)
