@@ -103,14 +103,18 @@ class BundleScorer:
         return self._texts.encoded
 
     def score(self, history: UserHistory, *, allowed: Flags, wanted: int, now: float) -> ItemScores:
-        """All allowed rows up to 20,000 items; beyond, a shortlist by FAISS, scored exactly."""
+        """All allowed rows up to 20,000 items, or where behaviour has no factors; beyond, a
+        shortlist by FAISS, scored exactly."""
         weights = history_weights(history, self._blend.decay)
         user = weights @ self._texts.taken[history.rows]
-        if len(self.item_ids) > MOST_ITEMS_SOLVED:
+        popular = self._blend.popular_weights(np.abs(weights).sum(dtype=np.float32))
+        if len(self.item_ids) > MOST_ITEMS_SOLVED and self._searched:
             folded = np.zeros(0, np.float32)
             if self._behaviour is not None:
                 folded = self._behaviour.fold_in(self._known(history))
-            rows = self._shortlist.rows(folded, user, allowed=allowed, wanted=wanted + SPARE)
+            rows = self._shortlist.rows(
+                folded, user, float(popular), allowed=allowed, wanted=wanted + SPARE
+            )
             behaved = self._factors[rows] @ folded
         else:
             rows = np.flatnonzero(allowed)
@@ -118,8 +122,7 @@ class BundleScorer:
         parts = {
             "behaviour": behaved,
             "text": self._by_text(user, rows),
-            "popular": self.popularity[rows]
-            * self._blend.popular_weights(np.abs(weights).sum(dtype=np.float32)),
+            "popular": self.popularity[rows] * popular,
         }
         return ItemScores(rows, parts["behaviour"] + parts["text"] + parts["popular"], parts)
 
@@ -218,6 +221,11 @@ class BundleScorer:
             np.where(inside, history.strengths, 0.0).astype(np.float32),
             history.times,
         )
+
+    @property
+    def _searched(self) -> bool:
+        """Whether inner products say all of a score: a matrix of items has no factors."""
+        return self._behaviour is None or self._behaviour.factors.shape[1] > 0
 
     @cached_property
     def _factors(self) -> Floats:

@@ -1,7 +1,7 @@
 """The likeliest items of a catalogue too large to score whole, by one search in FAISS.
 
-Factors of behaviour stand beside weighted vectors of texts, so that one inner product is a score
-without its popular part. What comes back is scored exactly by the caller.
+Factors of behaviour stand beside weighted vectors of texts and popularity, so that one inner
+product is a score. What comes back is scored exactly by the caller.
 """
 
 from __future__ import annotations
@@ -22,25 +22,32 @@ FEW_PASS = 8
 class Shortlist:
     """Made of ``factors`` float32 [n, f] and ``texts`` float32 [n, d], of the same rows.
 
-    ``popularity`` float32 [n] brings the most popular in, which no vector says. Never changes; safe
-    between threads.
+    ``popularity`` float32 [n] is that of each row. Never changes; safe between threads.
     """
 
     def __init__(self, factors: Floats, texts: Floats, popularity: Weights) -> None:
-        self._vectors = np.ascontiguousarray(np.hstack([factors, texts]), np.float32)
+        joined = np.hstack([factors, texts, popularity[:, None]])
+        self._vectors = np.ascontiguousarray(joined, np.float32)
         ids = [str(row) for row in range(len(self._vectors))]
         self._index: VectorIndex = choose_index(len(ids))(ids, self._vectors)
         self._popular_first = np.argsort(-popularity, kind="stable")
 
     def rows(
-        self, factors: Weights, text: Weights, *, allowed: NDArray[np.bool_], wanted: int
+        self,
+        factors: Weights,
+        text: Weights,
+        popular: float,
+        *,
+        allowed: NDArray[np.bool_],
+        wanted: int,
     ) -> Rows:
         """Rows int64 among the allowed (bool [n]): at least ``wanted`` of them, or all there are.
 
-        ``factors`` float32 [f] and ``text`` float32 [d] are the user's. The most popular are among
-        them; where few are allowed, or the search found too few of those, all are looked at.
+        ``factors`` float32 [f] and ``text`` float32 [d] are the user's, ``popular`` how much
+        popularity counts. The most popular are among them; where few are allowed, or the search
+        found too few of those, all are looked at.
         """
-        query = np.concatenate([factors, text]).astype(np.float32)
+        query = np.concatenate([factors, text, [popular]]).astype(np.float32)
         passing = int(allowed.sum())
         if passing <= wanted:
             return np.flatnonzero(allowed)
@@ -54,5 +61,5 @@ class Shortlist:
             rows = np.flatnonzero(allowed)
             scores = self._vectors[rows] @ query
             found = rows[np.argpartition(-scores, wanted - 1)[:wanted]]
-        popular = self._popular_first[allowed[self._popular_first]][:wanted]
-        return np.union1d(found, popular)
+        first = self._popular_first[allowed[self._popular_first]][:wanted]
+        return np.union1d(found, first)

@@ -47,13 +47,23 @@ def test_parts_are_what_the_formula_says(world: tuple[Recommender, Histories]) -
         np.testing.assert_allclose(parts["behaviour"][place], behaviour, atol=1e-5)
 
 
-def test_what_nobody_took_has_no_behaviour(world: tuple[Recommender, Histories]) -> None:
+def test_what_nobody_took_has_the_behaviour_it_borrows(
+    world: tuple[Recommender, Histories],
+) -> None:
     recommender, histories = world
-    parts = recommender.parts_of_users(histories, USERS)
     new = ~recommender.fitted
     assert new.sum() >= 3
+    parts = recommender.parts_of_users(histories, USERS)
     assert not parts["behaviour"][:, new].any()
     assert parts["text"][:, new].all()
+    lends = replace(recommender, blend=replace(BLEND, borrowed=0.5))
+    found = lends.parts_of_users(histories, USERS)
+    known = found["behaviour"][:, ~new]
+    np.testing.assert_array_equal(known, parts["behaviour"][:, ~new])
+    np.testing.assert_array_equal(found["text"], parts["text"])
+    lent = recommender.borrowed.lent(parts["behaviour"])
+    np.testing.assert_allclose(found["behaviour"][:, new], 0.5 * lent, atol=1e-6)
+    assert lent.any()
 
 
 def test_an_ablation_is_one_part_alone(world: tuple[Recommender, Histories]) -> None:
