@@ -9,7 +9,8 @@ from datetime import datetime
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
-from apps.model_routes import Promote, gated_promotion, model_routes
+from apps.model_routes import Promote, model_routes
+from models.promotion import gate_and_promote
 from models.registry import ModelRegistry
 from shared.serving.application import build_api
 from shared.serving.auth import Authenticator, utc_now
@@ -57,7 +58,7 @@ def create_app(
     require_keys: bool,
     loopback_only: bool = False,
     served: tuple[MakeServed, ...] = (support_desk, finance_monitor, recommender),
-    promote: Promote = gated_promotion,
+    promote: Promote = gate_and_promote,
     clock: Callable[[], datetime] = utc_now,
 ) -> FastAPI:
     """The application. The database is opened now and closed when the application stops.

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Engine
 
-from models.registry import ModelRegistry, ModelVersion, Promotion
+from models.promotion import gate_and_promote
+from models.registry import ModelRegistry, Promotion
 from shared.api.shapes import (
     ModelCardShape,
     ModelVersions,
@@ -45,27 +46,12 @@ REPORT_POLICY = (
 """A report is one file with its own styles and scripts; it loads and sends nothing."""
 
 
-def gated_promotion(
-    registry: ModelRegistry,
-    app: str,
-    candidate: ModelVersion,
-    *,
-    author: str,
-    now: datetime,
-    force: bool,
-) -> Promotion:
-    """The gate of ``models.promotion``, imported when the first promotion asks for it."""
-    from models.promotion import gate_and_promote
-
-    return gate_and_promote(registry, app, candidate, author=author, now=now, force=force)
-
-
 def model_routes(
     registry: ModelRegistry,
     apps: Sequence[str],
     *,
     engine: Engine,
-    promote: Promote = gated_promotion,
+    promote: Promote = gate_and_promote,
     on_change: Callable[[str], None] = lambda app: None,
     clock: Callable[[], datetime] = utc_now,
 ) -> APIRouter:

@@ -1,4 +1,7 @@
-"""A candidate against the version in use, on examples that neither was trained or tuned on."""
+"""A candidate against the version in use, on examples that neither was trained or tuned on.
+
+What reads a version is imported when a version is read, and torch with it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ from datetime import datetime
 import numpy as np
 
 from models.registry import ModelRegistry, ModelVersion, Promotion
-from models.text_classifier import TextPredictor
-from models.version_content import read_examples
 from shared.errors import RegistryError
 from shared.evaluation.gate import GateReport, compare_on_gate
 from shared.records import Example
@@ -27,6 +28,8 @@ def gate(registry: ModelRegistry, app: str, candidate: ModelVersion) -> GateRepo
         from models.recommendation.gate import compare
 
         return compare(registry, app, candidate)
+    from models.version_content import read_examples
+
     current_name = registry.in_use(app)
     current = candidate if current_name is None else registry.get(app, current_name)
     examples = [e for e in read_examples(candidate.folder / "gate.jsonl") if e.in_scope]
@@ -79,6 +82,8 @@ def _correct(
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     if not examples:
         return np.zeros(0, dtype=bool)
+    from models.text_classifier import TextPredictor
+
     registry.verify(version)
     predictions = TextPredictor.load(version).predict([example.text for example in examples])
     return np.array(

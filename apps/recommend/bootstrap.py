@@ -27,7 +27,8 @@ from apps.recommend.serving.refits import StoredRefits
 from apps.recommend.serving.request_reading import RequestReader
 from apps.recommend.serving.router import recommend_router
 from apps.recommend.tenants import DEFAULT_TENANT, registry_app
-from models.registry import ModelRegistry, ModelVersion, Promotion
+from models.promotion import gate_and_promote
+from models.registry import ModelRegistry
 from shared.settings import Settings
 
 Clock = Callable[[], datetime]
@@ -147,7 +148,7 @@ def recommender(
             engine,
             registry,
             refits=refits or background_refits(settings, engine),
-            promote=promote or gated,
+            promote=promote or gate_and_promote,
             on_change=tenants.refresh,
             clock=clock,
         ),
@@ -167,18 +168,3 @@ def served_recommend(
 def background_refits(settings: Settings, engine: Engine) -> Refits:
     """Fits in a process of its own, when asked to."""
     return BackgroundRefits(StoredRefits(engine), RefitLedger(engine), refit_process(settings))
-
-
-def gated(
-    registry: ModelRegistry,
-    app: str,
-    candidate: ModelVersion,
-    *,
-    author: str,
-    now: datetime,
-    force: bool,
-) -> Promotion:
-    """The gate of ``models.promotion``, imported when the first promotion asks for it."""
-    from models.promotion import gate_and_promote
-
-    return gate_and_promote(registry, app, candidate, author=author, now=now, force=force)

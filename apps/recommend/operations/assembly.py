@@ -14,7 +14,8 @@ from apps.recommend.events.store import EventStore
 from apps.recommend.operations.nightly import RefitRounds
 from apps.recommend.operations.refit import Fit, Promote, Refit
 from apps.recommend.operations.refit_state import RefitLedger
-from models.registry import ModelRegistry, ModelVersion, Promotion
+from models.promotion import gate_and_promote
+from models.registry import ModelRegistry, ModelVersion
 from shared.catalogue import CatalogueItem
 from shared.histories import Histories
 from shared.settings import Settings
@@ -39,21 +40,12 @@ def installed_fit(settings: Settings, registry: ModelRegistry, engine: Engine) -
     return fit
 
 
-def gated_promotion(
-    registry: ModelRegistry, app: str, candidate: ModelVersion, *, author: str, now: datetime
-) -> Promotion:
-    """The gate of ``models.promotion``, imported when the first promotion asks for it."""
-    from models.promotion import gate_and_promote
-
-    return gate_and_promote(registry, app, candidate, author=author, now=now)
-
-
 def refit_of(
     settings: Settings,
     engine: Engine,
     *,
     fit: Fit | None = None,
-    promote: Promote = gated_promotion,
+    promote: Promote = gate_and_promote,
     clock: Callable[[], datetime] = utc_now,
 ) -> Refit:
     """The refits of this process; ``fit`` stands in for the installation's."""
