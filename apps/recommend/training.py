@@ -21,6 +21,7 @@ from models.encoder import TextEncoder
 from models.recommendation.bundle import ENCODER, known_vectors, write_bundle
 from models.recommendation.encoder_tuning import tune_encoder
 from models.recommendation.fitting import (
+    NOTHING,
     CatalogueTexts,
     FittedRecommender,
     fit_recommender,
@@ -78,8 +79,11 @@ def fit_bundle(
     """Fit, measure and register a bundle; what ``--json`` prints comes beside it.
 
     With ``test`` the numbers are of each user's last event, by a fit of its own without it; else
-    they are those of the validation events that the blend was chosen on.
+    they are those of the validation events that the blend was chosen on. Raises EmptyData, before
+    a text is read, where there is no item or no event.
     """
+    if not items or not len(histories.rows):
+        raise EmptyData(NOTHING)
     app, recipe = registry_app(tenant), recipe or RecommendRecipe()
     started = perf_counter()
     hardware = choose_hardware(settings.device)

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 Floats = NDArray[np.float32]
 Say = Callable[[str], None]
 
+NOTHING = "there is nothing to fit on: load items and events of them first"
+
 WITHOUT_VALIDATION = Blend(decay=0.8, text=0.0, new_text=0.1, popular=0.01)
 """Where no user has two events there is nothing to choose weights on."""
 
@@ -91,7 +93,7 @@ def fit_recommender(
     Raises EmptyData without an item or an event, TrainingError for a catalogue that is too large.
     """
     if not histories.items or not len(histories.rows):
-        raise EmptyData("there is nothing to fit on: load items and events of them first")
+        raise EmptyData(NOTHING)
     started = monotonic()
     validation, asked = None, None
     if blend is None:
