@@ -94,7 +94,7 @@ def fit_bundle(
         tune_encoder(
             loaded,
             [item.whole for item in items],
-            _without_last(fitted_on) if test else fitted_on,
+            _without_last(fitted_on),
             steps=recipe.encoder_steps,
             seed=seed,
             hardware=hardware,
@@ -174,12 +174,13 @@ def fit_stored(
     *,
     synthetic: bool = False,
 ) -> ModelVersion:
-    """A tenant's bundle of what is stored, with the seed and encoder of the one in use."""
-    encoder, seed = None, 1
+    """A tenant's bundle of what is stored, with the recipe, seed and encoder of the one in use."""
+    encoder, seed, recipe = None, 1, RecommendRecipe()
     current = registry.in_use(registry_app(tenant))
     if current is not None:
         card = registry.get(registry_app(tenant), current).card
         encoder, seed = card.get("encoder"), int(card.get("seed", seed))
+        recipe = RecommendRecipe.of(card.get("recipe") or {})
     version, _ = fit_bundle(
         settings,
         registry,
@@ -188,6 +189,7 @@ def fit_stored(
         items,
         origin=Origin(f"stored:{tenant}", None, synthetic),
         now=now,
+        recipe=recipe,
         encoder=encoder,
         seed=seed,
     )

@@ -15,8 +15,12 @@ from click.testing import CliRunner, Result
 from apps.recommend.commands.training import train
 from apps.recommend.events.store import EventStore
 from apps.recommend.items.store import ItemStore
-from models.recommendation.bundle import read_bundle, read_gate
+from apps.recommend.serving.fitted import Encoding, loaded_bundle
+from apps.recommend.training import fit_stored
+from models.encoder import TextEncoder
+from models.recommendation.bundle import ENCODER, read_bundle, read_gate
 from models.registry import ModelRegistry
+from shared.catalogue import CatalogueItem
 from shared.settings import Settings
 from shared.storage.engine import open_database
 from tests.fakes.small_catalogue import histories_over, items_of
@@ -195,3 +199,35 @@ def test_what_cannot_be_is_said_in_one_line(shop: Shop, words: tuple[str, ...], 
     assert len(errors) == 1
     assert told in errors[0]
     assert shop.registry.versions("recommend") == []
+
+
+def test_a_refit_keeps_recipe_seed_and_encoder_of_the_bundle_in_use(shop: Shop) -> None:
+    first = shop.trained(*shop.files, "--seed", "7")
+    engine = open_database(shop.database)
+    again = fit_stored(
+        Settings(home=Path(shop.variables["TRIPTYCH_HOME"])),  # names no encoder
+        shop.registry,
+        "default",
+        EventStore(engine, "default").histories([item.id for item in ITEMS]),
+        tuple(ItemStore(engine, "default").all()),
+        datetime.now(UTC),
+    )
+    for name in ("encoder", "seed"):
+        assert again.card[name] == first[name], name
+    assert again.card["recipe"]["tower_dimensions"] == 12
+    assert dict(again.card["recipe"]) == first["recipe"]
+
+
+def test_a_tuned_encoder_goes_with_its_bundle_and_reads_what_comes_later(shop: Shop) -> None:
+    summary = shop.trained(*shop.files, "--set", "encoder_steps=60")
+    version = shop.registry.get("recommend")
+    own, pretrained = (
+        TextEncoder.load(folder).embed([ITEMS[0].whole])
+        for folder in (version.folder / ENCODER, summary["encoder"])
+    )
+    assert not np.allclose(own, pretrained, atol=1e-2), "sixty steps change it"
+    np.testing.assert_allclose(read_bundle(version.folder).texts.encoded[0], own[0], atol=4e-3)
+    settings = Settings(home=Path(shop.variables["TRIPTYCH_HOME"]), encoder=summary["encoder"])
+    scorer = loaded_bundle(settings, shop.registry, Encoding(settings))(version)
+    later = scorer.with_items([CatalogueItem("later", ITEMS[0].title, ITEMS[0].text)])
+    np.testing.assert_allclose(later.vectors[-1], own[0], atol=4e-3)
