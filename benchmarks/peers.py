@@ -20,7 +20,8 @@ import numpy as np
 
 from data_connectors.sources import load_dataset
 from models.encoder import packaged_folder
-from models.text_training import class_numbers, in_scope, prepare_data
+from models.methods.task import class_numbers, in_scope
+from models.text_training import prepare_data
 from shared.records import Example, Splits
 from shared.settings import Settings
 

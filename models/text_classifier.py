@@ -52,6 +52,7 @@ class TextClassifier(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self._training_layers: list[list[nn.Parameter]] = []
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Logits float32 [b, classes] of token ids and mask, both [b, t]."""
@@ -67,27 +68,61 @@ class TextClassifier(nn.Module):
         pooler = getattr(encoder.backbone, "pooler", None)
         if isinstance(pooler, nn.Module):
             pooler.requires_grad_(False)
-        body = [p for p in encoder.parameters() if p.requires_grad]
-        head = [p for p in self.head.parameters() if p.requires_grad]
-        rate, decay = recipe.learning_rate, recipe.weight_decay
-        groups: list[dict[str, object]] = [
-            {"params": [p for p in body if p.ndim > 1], "lr": rate, "weight_decay": decay},
-            {"params": [p for p in body if p.ndim <= 1], "lr": rate, "weight_decay": 0.0},
-            {"params": head, "lr": recipe.head_learning_rate, "weight_decay": 0.0},
+        self._training_layers = [
+            [p for p in layer.parameters() if p.requires_grad] for layer in encoder.layers
         ]
+        rate, decay = recipe.learning_rate, recipe.weight_decay
+        head = [p for p in self.head.parameters() if p.requires_grad]
+        groups: list[dict[str, object]] = [
+            {"params": head, "lr": recipe.head_learning_rate, "weight_decay": 0.0}
+        ]
+        for factor, body in self._by_depth(recipe.layer_decay):
+            matrices, vectors = (
+                [p for p in body if (p.ndim > 1) is wide] for wide in (True, False)
+            )
+            groups += [
+                {"params": matrices, "lr": rate * factor, "weight_decay": decay},
+                {"params": vectors, "lr": rate * factor, "weight_decay": 0.0},
+            ]
         return [group for group in groups if group["params"]]
 
+    def _by_depth(self, decay: float) -> list[tuple[float, list[nn.Parameter]]]:
+        """What trains of the encoder, with the factor on its rate: ``decay`` a layer downwards.
+
+        Source: Howard and Ruder, "Universal language model fine-tuning", 2018 (discriminative
+        rates).
+        """
+        training = [p for p in self.encoder.parameters() if p.requires_grad]
+        if decay == 1.0:
+            return [(1.0, training)]
+        depth = len(self._training_layers)
+        place = {id(p): n for n, layer in enumerate(self._training_layers) for p in layer}
+        below = {id(p) for p in self.encoder.embedding.parameters()}
+        by_power: dict[int, list[nn.Parameter]] = {}
+        for parameter in training:
+            lowest = -1 if id(parameter) in below else depth - 1
+            power = depth - 1 - place.get(id(parameter), lowest)
+            by_power.setdefault(power, []).append(parameter)
+        return [(decay**power, found) for power, found in sorted(by_power.items())]
+
+    @property
+    def depth(self) -> int:
+        """How many layers the encoder has."""
+        return len(self.encoder.layers)
+
     def rest_layers(self, count: int) -> None:
-        """Stop training the ``count`` lowest layers: no gradient, no dropout.
+        """The ``count`` lowest layers do not train (no gradient, no dropout); those above do.
 
         Lower layers settle first, so that resting them step by step saves work (Brock et al.,
         "FreezeOut", 2017).
         """
-        for layer in self.encoder.layers[:count]:
-            if any(parameter.requires_grad for parameter in layer.parameters()):
-                layer.requires_grad_(False)
-                layer.zero_grad(set_to_none=True)
-            layer.eval()
+        for number, layer in enumerate(self.encoder.layers):
+            for parameter in self._training_layers[number]:
+                if parameter.requires_grad and number < count:
+                    parameter.grad = None
+                parameter.requires_grad_(number >= count)
+            if number < count:
+                layer.eval()
 
 
 class TextPredictor:

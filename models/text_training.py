@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,27 +18,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from models.confidence import NEIGHBOURS, fit_confidence
 from models.encoder import TextEncoder
+from models.methods.task import FittingTask, class_numbers, in_scope
+from models.methods.ways import adapt_to_task, train_model
 from models.registry import ModelRegistry, ModelVersion
-from models.text_classifier import ClassificationHead, TextClassifier, TextPredictor, forward
+from models.text_classifier import TextClassifier, TextPredictor, forward
 from models.text_evaluation import Evaluation, evaluate_predictor
 from models.version_content import card_of, learning_curves, summary_of, write_version
 from shared.evaluation.open_set import neighbour_similarity
 from shared.evaluation.report import write_report
 from shared.evaluation.selective import SelectiveThreshold, choose_threshold
 from shared.finetuning.hardware import Hardware, choose_hardware
-from shared.finetuning.linear_head import LinearHead, choose_linear_head, fit_linear_head
-from shared.finetuning.loop import LabelledTokens, TrainingOutcome, train
+from shared.finetuning.loop import TrainingOutcome
 from shared.finetuning.method_choice import MethodChoice, choose_method
 from shared.finetuning.progress import ProgressReporter
-from shared.finetuning.recipe import Recipe, epochs_for
+from shared.finetuning.recipe import Recipe, epochs_for, with_method
 from shared.finetuning.splits import Shares, split_examples
-from shared.finetuning.zero_shot import SCALE, class_vectors
 from shared.privacy import mask_personal_data
-from shared.records import Dataset, Example, SplitName, Splits, class_counts
+from shared.records import SPLIT_NAMES, Dataset, SplitName, Splits, class_counts, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +66,8 @@ def train_text_classifier(
     measured_by: Sequence[str] = (),
     shares: Shares | None = None,
     measured: Mapping[str, Any] | None = None,
+    unlabelled: Sequence[str] = (),
+    base: TextPredictor | None = None,
 ) -> TrainedVersion:
     """All seven steps, from a data set to a registered version.
 
@@ -93,6 +92,8 @@ def train_text_classifier(
         hardware=hardware,
         report=report,
         descriptions=dataset.descriptions,
+        unlabelled=without_held_out(unlabelled, splits),
+        base=base,
         checkpoints=(workspace or registry.root) / "checkpoints" / app,
         resume=resume,
     )
@@ -139,21 +140,37 @@ def fit_text_classifier(
     hardware: Hardware,
     report: ProgressReporter,
     descriptions: Mapping[str, str],
+    unlabelled: Sequence[str] = (),
+    base: TextPredictor | None = None,
     checkpoints: Path | None = None,
     resume: bool = False,
 ) -> FittedClassifier:
-    """Steps 2 to 5 on splits that stand, calibration included; the test split is not looked at."""
-    base = choose_encoder(encoder, recipe)
+    """Steps 2 to 5 on splits that stand, calibration included; the test split is not looked at.
+
+    ``unlabelled`` are texts for the methods that use some, ``base`` is what ``continual`` goes on
+    from.
+    """
     choice = set_hyperparameters(recipe, splits)
     epochs = recipe.epochs or epochs_for(len(in_scope(splits.train)))
-    recipe = recipe.model_copy(update={"method": choice.method, "epochs": epochs})
+    recipe = with_method(recipe, choice.method).model_copy(update={"epochs": epochs})
     report.say(f"method {choice.method}: {choice.reason}")
-    torch.manual_seed(recipe.seed)
-    classifier = adapt_to_task(base, splits, recipe, hardware, report, descriptions=descriptions)
-    outcome = train_model(
-        classifier, splits, recipe, hardware, report, checkpoints=checkpoints, resume=resume
+    task = FittingTask(
+        splits,
+        recipe,
+        hardware,
+        report,
+        encoder=encoder,
+        descriptions=descriptions,
+        unlabelled=tuple(unlabelled),
+        base=base,
+        checkpoints=checkpoints,
+        resume=resume,
     )
-    predictor, chosen = calibrate(classifier, splits, recipe, report)
+    torch.manual_seed(recipe.seed)
+    classifier = adapt_to_task(choose_encoder(encoder, recipe), task)
+    fitted = train_model(classifier, task)
+    classifier, outcome = fitted.classifier, fitted.outcome
+    predictor, chosen = calibrate(classifier, task)
     return FittedClassifier(predictor, chosen, recipe, choice.reason, outcome)
 
 
@@ -172,6 +189,18 @@ def prepare_data(
     return split_examples(replace(dataset, examples=masked), shares, assigned)
 
 
+def without_held_out(texts: Sequence[str], splits: Splits) -> list[str]:
+    """The texts, masked like all others, without repetitions and what stands in any split."""
+    seen = {example.key for name in SPLIT_NAMES for example in splits[name]}
+    kept = []
+    for text in map(mask_personal_data, texts):
+        key = fingerprint(text)
+        if text.strip() and key not in seen:
+            seen.add(key)
+            kept.append(text)
+    return kept
+
+
 def choose_encoder(name: str | None, recipe: Recipe) -> TextEncoder:
     """Step 2: the pre-trained model, its weights checked."""
     encoder = TextEncoder.load(name, max_length=recipe.max_length)
@@ -185,89 +214,8 @@ def set_hyperparameters(recipe: Recipe, splits: Splits) -> MethodChoice:
     return choose_method(recipe.method, class_counts(splits.train), len(splits.labels))
 
 
-def adapt_to_task(
-    encoder: TextEncoder,
-    splits: Splits,
-    recipe: Recipe,
-    hardware: Hardware,
-    report: ProgressReporter,
-    *,
-    descriptions: Mapping[str, str],
-) -> TextClassifier:
-    """Step 3: a head for these classes, fitted on the frozen encoder (or on their names alone)."""
-    encoder.to(hardware.device)
-    labels = splits.labels
-    if recipe.method == "zero_shot":
-        weight = class_vectors(labels, encoder.embed, descriptions=descriptions)
-        bias = np.zeros(len(labels), dtype=np.float32)
-        return _classifier(encoder, weight, bias, scale=SCALE, cosine=True)
-    examples = in_scope(splits.train)
-    report.start("embedding", len(examples))
-    vectors = encoder.embed([e.text for e in examples], hardware=hardware, report=report)
-    report.finish()
-    truth = class_numbers(examples, labels)
-    balanced = recipe.class_weights == "balanced"
-    if recipe.method == "head":
-        held_out = in_scope(splits.validation, labels)
-        head = choose_linear_head(
-            vectors,
-            truth,
-            encoder.embed([e.text for e in held_out], hardware=hardware),
-            class_numbers(held_out, labels),
-            classes=len(labels),
-            balanced=balanced,
-        )
-        return _classifier(encoder, head.weight, head.bias, scale=1.0, cosine=False)
-    warm: LinearHead = fit_linear_head(
-        vectors,
-        truth,
-        classes=len(labels),
-        regularisation=recipe.head_regularisation,
-        balanced=balanced,
-    )
-    weight = warm.weight / np.linalg.norm(warm.weight, axis=1, keepdims=True)
-    bias = np.zeros(len(labels), dtype=np.float32)
-    return _classifier(encoder, weight, bias, scale=recipe.head_scale, cosine=True)
-
-
-def train_model(
-    classifier: TextClassifier,
-    splits: Splits,
-    recipe: Recipe,
-    hardware: Hardware,
-    report: ProgressReporter,
-    *,
-    checkpoints: Path | None = None,
-    resume: bool = False,
-) -> TrainingOutcome | None:
-    """Step 5: the whole network by the recipe; ``head`` and ``zero_shot`` are done already."""
-    if recipe.method != "full":
-        return None
-    labels = splits.labels
-    encoder = classifier.encoder
-    encoder.set_dropout(recipe.dropout, recipe.attention_dropout)
-
-    def tokens(examples: Sequence[Example]) -> LabelledTokens:
-        texts = encoder.tokenise([example.text for example in examples])
-        return LabelledTokens(texts, class_numbers(examples, labels))
-
-    held_out = in_scope(splits.validation, labels)
-    return train(
-        classifier,
-        tokens(in_scope(splits.train)),
-        tokens(held_out) if held_out else None,
-        classes=len(labels),
-        recipe=recipe,
-        hardware=hardware,
-        report=report,
-        checkpoints=checkpoints,
-        identity=_identity(splits, recipe, encoder.name),
-        resume=resume,
-    )
-
-
 def calibrate(
-    classifier: TextClassifier, splits: Splits, recipe: Recipe, report: ProgressReporter
+    classifier: TextClassifier, task: FittingTask
 ) -> tuple[TextPredictor, SelectiveThreshold]:
     """Fit temperature and confidence, and choose the answer threshold, on validation alone.
 
@@ -275,8 +223,8 @@ def calibrate(
     validation example nothing can be certified, and every message goes to a person.
     """
     classifier.eval()
-    labels = splits.labels
-    known = in_scope(splits.train)
+    splits, recipe, report, labels = task.splits, task.recipe, task.report, task.labels
+    known = task.training
     report.start("training examples again", len(known))
     vectors, logits = forward(classifier, [e.text for e in known], report=report)
     report.finish()
@@ -345,40 +293,6 @@ def deploy(
             write_report(folder / "report.html", data)
 
     return registry.add(app, card=card, write=write, now=now, describe=describe)
-
-
-def in_scope(examples: Sequence[Example], labels: Sequence[str] | None = None) -> list[Example]:
-    """The examples of a class; with ``labels`` only of those classes."""
-    allowed = None if labels is None else set(labels)
-    return [e for e in examples if e.in_scope and (allowed is None or e.label in allowed)]
-
-
-def class_numbers(examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.int64]:
-    """The number of each example's class in ``labels``, int64[n]."""
-    numbers = {label: number for number, label in enumerate(labels)}
-    return np.array([numbers[example.label] for example in examples], dtype=np.int64)
-
-
-def _classifier(
-    encoder: TextEncoder,
-    weight: NDArray[np.float32],
-    bias: NDArray[np.float32],
-    *,
-    scale: float,
-    cosine: bool,
-) -> TextClassifier:
-    head = ClassificationHead(torch.from_numpy(weight), torch.from_numpy(bias), scale, cosine)
-    classifier = TextClassifier(encoder, head)
-    return classifier.to(next(encoder.parameters()).device)
-
-
-def _identity(splits: Splits, recipe: Recipe, encoder: str) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for example in splits.train:
-        digest.update(f"{example.key}\x00{example.label}\n".encode())
-    settings = recipe.model_dump(exclude={"checkpoint_seconds", "target_error"})
-    digest.update(json.dumps([settings, encoder], sort_keys=True).encode())
-    return digest.hexdigest()
 
 
 def _counted(splits: Splits) -> str:

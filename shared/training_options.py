@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from shared.errors import SettingsError
+from shared.finetuning.methods import METHODS
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -25,9 +26,10 @@ def training_options(sample: str) -> Callable[[C], C]:
         *_COLUMNS,
         click.option(
             "--method",
-            type=click.Choice(["auto", "zero_shot", "head", "full"]),
+            type=click.Choice(["auto", *METHODS]),
             default="auto",
             show_default=True,
+            help="How the encoder is adapted; docs/methods.md describes each.",
         ),
         click.option("--encoder", help="A Hugging Face name or a folder. [the packaged MiniLM]"),
         click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True),

@@ -66,6 +66,23 @@ def training_batches(
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
+def balanced_rows(truth: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+    """As many row numbers as there are examples, int64[n], each class drawn equally often.
+
+    A class that is rarer than the mean has its examples repeated, each nearly equally often; a
+    more frequent one shows a random part of its examples.
+    """
+    classes = np.unique(truth)
+    share = np.full(len(classes), len(truth) // len(classes))
+    share[generator.permutation(len(classes))[: len(truth) % len(classes)]] += 1
+    drawn = []
+    for label, wanted in zip(classes, share, strict=True):
+        own = np.flatnonzero(truth == label)
+        rounds = [generator.permutation(own) for _ in range(-(-int(wanted) // len(own)))]
+        drawn.append(np.concatenate(rounds)[:wanted] if rounds else own[:0])
+    return np.concatenate(drawn)
+
+
 def inference_batches(
     lengths: NDArray[np.int64], token_budget: int = 2_048
 ) -> Iterator[NDArray[np.int64]]:

@@ -31,12 +31,29 @@ class Hardware:
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self.device.split(":")[0], dtype=dtype)
 
+    def free_memory(self) -> None:
+        """Give back what torch keeps for later; a processor keeps nothing."""
+        if self.device != "cpu":
+            import torch
+
+            torch.cuda.empty_cache()
+
     def gradient_scaler(self) -> torch.amp.GradScaler:
         """Scales the loss where fp16 needs it (GPUs without bf16); elsewhere it does nothing."""
         import torch
 
         kind = self.device.split(":")[0]
         return torch.amp.GradScaler(kind, enabled=self.precision == "fp16")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch ended for want of memory: GPUs have an error of their own, processors not."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    words = ("not enough memory", "can't allocate memory", "out of memory")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
 
 
 def choose_hardware(device: str = "auto", precision: str = "auto") -> Hardware:

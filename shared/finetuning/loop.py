@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,19 +15,20 @@ from numpy.typing import NDArray
 
 from shared.errors import TrainingError
 from shared.finetuning.averaging import WeightAverage
-from shared.finetuning.batching import TokenisedTexts, inference_batches, training_batches
+from shared.finetuning.batching import (
+    TokenisedTexts,
+    balanced_rows,
+    inference_batches,
+    training_batches,
+)
 from shared.finetuning.checkpoint import (
     Checkpoint,
     load_checkpoint,
     remove_checkpoint,
     save_checkpoint,
 )
-from shared.finetuning.hardware import Hardware
-from shared.finetuning.objectives import (
-    class_weights,
-    classification_loss,
-    consistency_loss,
-)
+from shared.finetuning.hardware import Hardware, is_out_of_memory
+from shared.finetuning.objectives import Batch, Objective, Supervised, classification_loss
 from shared.finetuning.progress import ProgressReporter
 from shared.finetuning.recipe import Recipe, epochs_for
 
@@ -47,8 +48,13 @@ class Trainable(Protocol):
         """What trains and at which rate, as torch optimisers take it."""
         ...
 
+    @property
+    def depth(self) -> int:
+        """How many layers there are."""
+        ...
+
     def rest_layers(self, count: int) -> None:
-        """Stop training the ``count`` lowest layers."""
+        """The ``count`` lowest layers do not train from here on; those above them do."""
         ...
 
     def named_parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
@@ -83,17 +89,25 @@ def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
     return max(0.0, (steps - step) / max(1, steps - rising))
 
 
-def passes_of(recipe: Recipe) -> int:
-    """How often a text goes through the module in a step: twice where passes are compared."""
-    return 2 if recipe.consistency else 1
+def resting_layers(step: int, steps: int, depth: int, recipe: Recipe) -> int:
+    """How many of the lowest layers do not train in this step.
+
+    While layers are unfrozen, those that wait (Howard and Ruder, "Universal language model
+    fine-tuning", 2018); later those that settled (Brock et al., "FreezeOut", 2017).
+    """
+    settled = sum(step >= share * steps for share in recipe.freeze_at)
+    waiting = 0
+    if recipe.unfreeze_until:
+        waiting = math.ceil(depth * (1 - step / (steps * recipe.unfreeze_until)))
+    return min(depth, max(settled, waiting, 0))
 
 
-def parts_of(lengths: NDArray[np.int64], recipe: Recipe) -> int:
+def parts_of(lengths: NDArray[np.int64], recipe: Recipe, passes: int = 1) -> int:
     """Into how many parts a batch is cut: memory follows the longest batch, not the usual one.
 
-    The gradient is that of the whole batch.
+    The gradient is that of the whole batch. ``passes`` is how often a text goes through.
     """
-    padded = len(lengths) * int(lengths.max()) * passes_of(recipe)
+    padded = len(lengths) * int(lengths.max()) * passes
     return min(len(lengths), max(recipe.accumulation, math.ceil(padded / recipe.part_tokens)))
 
 
@@ -106,67 +120,56 @@ def train(
     recipe: Recipe,
     hardware: Hardware,
     report: ProgressReporter,
+    objective: Objective | None = None,
+    variants: Callable[[int], TokenisedTexts] | None = None,
     checkpoints: Path | None = None,
     identity: str = "",
     resume: bool = False,
 ) -> TrainingOutcome:
     """Train in place; afterwards the module holds the (averaged) weights to use.
 
+    ``objective`` is what is minimised: ``Supervised`` by the recipe unless another is given.
+    ``variants`` gives the texts as they are read in epoch 0, 1, ..., one for each training text.
+
     With ``resume`` it goes on from the checkpoint in ``checkpoints``: order of batches, dropout
     and optimiser are as if it had never stopped. ``identity`` names data, encoder and recipe;
-    a checkpoint of another identity is refused. TrainingError when the loss is not finite.
+    a checkpoint of another identity is refused. TrainingError when the loss is not finite. Where
+    memory does not suffice, batches are computed in twice as many parts from then on.
     """
     per_epoch = math.ceil(len(training.truth) / recipe.batch_size)
     epochs = recipe.epochs or epochs_for(len(training.truth))
     steps = max(1, round(per_epoch * epochs))
+    minimised = objective or Supervised.of(recipe, training.truth, classes)
     groups = module.parameter_groups(recipe)
     optimiser = torch.optim.AdamW(groups, fused=True, betas=(0.9, 0.999))
     peaks = [group["lr"] for group in optimiser.param_groups]
     named = {name: p for name, p in module.named_parameters() if p.requires_grad}
     average = WeightAverage(named, recipe.averaging_decay) if recipe.averaging_from else None
     scaler = hardware.gradient_scaler()
-    weights = class_weights(training.truth, classes, recipe.class_weights)
-    weight_tensor = None if weights is None else torch.from_numpy(weights).to(hardware.device)
-    truth = torch.from_numpy(training.truth)
     torch.manual_seed(recipe.seed)
-    step, best, waited = 0, math.inf, 0
+    step, best, waited, finer = 0, math.inf, 0, 1
     if resume and checkpoints is not None:
         found = load_checkpoint(checkpoints)
         if found is not None:
             step, best, waited = _restore(found, identity, named, optimiser, average)
             report.say(f"going on from step {step} of {steps}")
     resumed_from, started, saved = step, time.monotonic(), time.monotonic()
-    lengths, stopped = training.texts.lengths, False
+    stopped = False
     report.start("training", steps * recipe.batch_size, step * recipe.batch_size)
     while step < steps and not stopped:
         epoch = step // per_epoch
-        order = np.random.default_rng((recipe.seed, epoch))
-        batches = training_batches(lengths, recipe.batch_size, order)
+        read = training if variants is None else LabelledTokens(variants(epoch), training.truth)
+        batches = _batches_of(read, recipe, epoch)
         for rows in batches[step % per_epoch : steps - epoch * per_epoch]:
             module.train()
-            module.rest_layers(sum(step >= share * steps for share in recipe.freeze_at))
+            module.rest_layers(resting_layers(step, steps, module.depth, recipe))
             factor = learning_rate_factor(step, steps, recipe.warmup)
             for group, peak in zip(optimiser.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
-            loss = 0.0
-            for part in np.array_split(rows, parts_of(lengths[rows], recipe)):
-                passes = passes_of(recipe)
-                batch = training.texts.batch(part)
-                ids, mask = (t.to(hardware.device).repeat(passes, 1) for t in batch)
-                with hardware.autocast():
-                    logits = module(ids, mask)
-                part_loss = classification_loss(
-                    logits,
-                    truth[part].to(hardware.device).repeat(passes),
-                    weights=weight_tensor,
-                    label_smoothing=recipe.label_smoothing,
-                )
-                if recipe.consistency:
-                    apart = consistency_loss(*logits.chunk(2))
-                    part_loss = part_loss + recipe.consistency * apart
-                part_loss = part_loss * (len(part) / len(rows))
-                scaler.scale(part_loss).backward()  # type: ignore[no-untyped-call]
-                loss += float(part_loss.detach())
+            parts = parts_of(read.texts.lengths[rows], recipe, minimised.passes)
+            loss, finer = _backward(
+                module, minimised, read, rows, parts, finer, (step, steps), hardware, scaler, report
+            )
             if not math.isfinite(loss):
                 message = f"the loss became {loss} at step {step}: lower the learning rate"
                 raise TrainingError(message, step=step)
@@ -199,6 +202,54 @@ def train(
     seconds = time.monotonic() - started
     seen = (step - resumed_from) * recipe.batch_size
     return TrainingOutcome(step, seen / max(seconds, 1e-9), seconds, stopped, resumed_from)
+
+
+def _batches_of(read: LabelledTokens, recipe: Recipe, epoch: int) -> list[NDArray[np.int64]]:
+    """Row numbers by batch for one epoch; the same for one seed and epoch."""
+    order = np.random.default_rng((recipe.seed, epoch))
+    if recipe.sampling == "all":
+        return training_batches(read.texts.lengths, recipe.batch_size, order)
+    drawn = balanced_rows(read.truth, order)
+    lengths = read.texts.lengths[drawn]
+    return [drawn[rows] for rows in training_batches(lengths, recipe.batch_size, order)]
+
+
+def _backward(
+    module: Trainable,
+    objective: Objective,
+    training: LabelledTokens,
+    rows: NDArray[np.int64],
+    parts: int,
+    finer: int,
+    place: tuple[int, int],
+    hardware: Hardware,
+    scaler: torch.amp.GradScaler,
+    report: ProgressReporter,
+) -> tuple[float, int]:
+    """The loss of a batch, its gradient left in the weights, and into how much finer parts.
+
+    A batch that memory does not hold is computed again in twice as many parts.
+    """
+    while True:
+        loss = 0.0
+        try:
+            for part in np.array_split(rows, min(len(rows), parts * finer)):
+                ids, mask = (t.to(hardware.device) for t in training.texts.batch(part))
+                truth = torch.from_numpy(training.truth[part]).to(hardware.device)
+                with hardware.autocast():
+                    part_loss = objective(module, Batch(ids, mask, truth, part, *place))
+                part_loss = part_loss * (len(part) / len(rows))
+                scaler.scale(part_loss).backward()  # type: ignore[no-untyped-call]
+                loss += float(part_loss.detach())
+            return loss, finer
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or parts * finer >= len(rows):
+                raise
+        finer *= 2
+        for _, parameter in module.named_parameters():
+            parameter.grad = None
+        hardware.free_memory()
+        report.say(f"out of memory: batches are computed in {finer} times as many parts from here")
 
 
 @torch.no_grad()

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import SettingsError
+from shared.finetuning.adversarial import AdversarialSettings
+from shared.finetuning.augmentation import AugmentationSettings
+from shared.finetuning.continual import ContinualSettings
+from shared.finetuning.contrastive import ContrastiveSettings
+from shared.finetuning.distillation import DistillationSettings
+from shared.finetuning.domain_pretraining import DomainSettings
+from shared.finetuning.low_rank import LowRankSettings
+from shared.finetuning.methods import METHODS, Method
+from shared.finetuning.noisy_labels import NoisyLabelSettings
+from shared.finetuning.prompts import PromptSettings
+from shared.finetuning.pruning import PruningSettings
+from shared.finetuning.self_training import SelfTrainingSettings
 
-Method = Literal["auto", "zero_shot", "head", "full"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -44,6 +56,19 @@ class Recipe(BaseModel):
     class_weights: Literal["none", "balanced"] = Field(
         default="none", description="whether rare classes weigh more in the loss"
     )
+    loss: Literal["cross_entropy", "focal"] = Field(
+        default="cross_entropy", description="focal weighs what is already right less"
+    )
+    focal_gamma: float = Field(default=2.0, ge=0, description="how much less, in a focal loss")
+    sampling: Literal["all", "balanced"] = Field(
+        default="all", description="balanced draws each class equally often"
+    )
+    layer_decay: float = Field(
+        default=1.0, gt=0, le=1, description="factor on the rate from each layer to the one below"
+    )
+    unfreeze_until: Share = Field(
+        default=0.0, description="share of the steps by which all layers train, the top one first"
+    )
     frozen_layers: int = Field(default=0, ge=0, description="lowest layers that are not trained")
     freeze_at: tuple[Share, ...] = Field(
         default=(0.3, 0.45, 0.6, 0.75),
@@ -74,6 +99,38 @@ class Recipe(BaseModel):
     target_error: float = Field(
         default=0.02, gt=0, lt=1, description="largest share of wrong automatic answers"
     )
+    gradient_checkpointing: bool = Field(
+        default=False, description="whether activations are computed twice to save memory"
+    )
+    compiled: bool = Field(default=False, description="whether torch.compile is used")
+    optimiser: Literal["adamw", "adamw_8bit"] = Field(
+        default="adamw", description="8-bit states need bitsandbytes and a GPU"
+    )
+    contrastive: ContrastiveSettings = Field(default=ContrastiveSettings(), description="pairs")
+    prompt: PromptSettings = Field(default=PromptSettings(), description="cloze and soft prompts")
+    lora: LowRankSettings = Field(default=LowRankSettings(), description="low-rank adapters")
+    adversarial: AdversarialSettings = Field(
+        default=AdversarialSettings(), description="smoothness around the embeddings"
+    )
+    augmentation: AugmentationSettings = Field(
+        default=AugmentationSettings(), description="texts changed while they are read"
+    )
+    self_training: SelfTrainingSettings = Field(
+        default=SelfTrainingSettings(), description="labels for unlabelled text"
+    )
+    domain: DomainSettings = Field(
+        default=DomainSettings(), description="masked-language training beforehand"
+    )
+    continual: ContinualSettings = Field(
+        default=ContinualSettings(), description="replay and holding on"
+    )
+    distillation: DistillationSettings = Field(
+        default=DistillationSettings(), description="teachers"
+    )
+    pruning: PruningSettings = Field(default=PruningSettings(), description="what is dropped")
+    noise: NoisyLabelSettings = Field(
+        default=NoisyLabelSettings(), description="labels that are probably wrong"
+    )
     seed: int = Field(default=1, ge=0, lt=2**32, description="of shuffling and dropout")
 
 
@@ -87,10 +144,39 @@ def epochs_for(examples: int) -> int:
 
 
 def make_recipe(**fields: Any) -> Recipe:
-    """A recipe of these fields; SettingsError names the field that is wrong or unknown."""
+    """A recipe of these fields; SettingsError names the field that is wrong or unknown.
+
+    A field of a group is named with a dot: ``lora.rank``.
+    """
     try:
-        return Recipe(**fields)
+        return Recipe(**nested(fields))
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"recipe: {name}: {first['msg']}", field=name) from error
+
+
+def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields whose names hold a dot, moved into a mapping of their group."""
+    result: dict[str, Any] = {}
+    for name, value in fields.items():
+        group, dot, inner = name.partition(".")
+        if not dot:
+            result[name] = {**value, **result.get(name, {})} if isinstance(value, dict) else value
+            continue
+        held = result.get(group, {})
+        if not isinstance(held, dict):
+            raise SettingsError(f"recipe: {group} is given as a whole and by {name}", field=name)
+        result[group] = {**held, inner: value}
+    return result
+
+
+def with_method(recipe: Recipe, method: Method) -> Recipe:
+    """The recipe with that method and what it sets, but for fields that were given by hand."""
+    fields = recipe.model_dump(exclude_unset=True)
+    for name, value in nested(METHODS[method].fields).items():
+        if isinstance(value, dict):
+            fields[name] = {**value, **fields.get(name, {})}
+        else:
+            fields.setdefault(name, value)
+    return Recipe(**{**fields, "method": method})

@@ -245,4 +245,4 @@ def test_consistency_brings_two_passes_together(encoder_folder: Path) -> None:
 def test_parts_hold_both_passes(encoder_folder: Path) -> None:
     lengths = np.full(8, 16)
     assert parts_of(lengths, recipe(part_tokens=64)) == 2
-    assert parts_of(lengths, recipe(part_tokens=64, consistency=1.0)) == 4
+    assert parts_of(lengths, recipe(part_tokens=64), passes=2) == 4

@@ -1,0 +1,144 @@
+"""Labels alone: class names, a head on the frozen encoder, and training by the loop."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.encoder import TextEncoder
+from models.methods.task import FittedModule, FittingTask
+from models.text_classifier import ClassificationHead, TextClassifier
+from shared.finetuning.batching import TokenisedTexts
+from shared.finetuning.linear_head import choose_linear_head, fit_linear_head
+from shared.finetuning.loop import train
+from shared.finetuning.objectives import Objective, Supervised
+from shared.finetuning.zero_shot import SCALE, class_vectors
+from shared.records import Example
+
+
+def adapt_zero_shot(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
+    """Class vectors from the names and descriptions of the classes."""
+    weight = class_vectors(task.labels, encoder.embed, descriptions=task.descriptions)
+    bias = np.zeros(len(task.labels), dtype=np.float32)
+    return classifier_of(encoder, weight, bias, scale=SCALE, cosine=True)
+
+
+def adapt_frozen(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
+    """Logistic regression on the frozen encoder, its penalty chosen on validation."""
+    held_out = task.validation
+    head = choose_linear_head(
+        embed_training(encoder, task),
+        task.numbers(task.training),
+        encoder.embed([e.text for e in held_out], hardware=task.hardware),
+        task.numbers(held_out),
+        classes=len(task.labels),
+        balanced=task.recipe.class_weights == "balanced",
+    )
+    return classifier_of(encoder, head.weight, head.bias, scale=1.0, cosine=False)
+
+
+def adapt_warm(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
+    """A cosine head started by logistic regression on the frozen encoder."""
+    warm = fit_linear_head(
+        embed_training(encoder, task),
+        task.numbers(task.training),
+        classes=len(task.labels),
+        regularisation=task.recipe.head_regularisation,
+        balanced=task.recipe.class_weights == "balanced",
+    )
+    weight = warm.weight / np.linalg.norm(warm.weight, axis=1, keepdims=True)
+    bias = np.zeros(len(task.labels), dtype=np.float32)
+    return classifier_of(encoder, weight, bias, scale=task.recipe.head_scale, cosine=True)
+
+
+def embed_training(encoder: TextEncoder, task: FittingTask) -> NDArray[np.float32]:
+    """Unit vectors float32 [n, dimensions] of the training examples, with a bar."""
+    texts = [example.text for example in task.training]
+    task.report.start("embedding", len(texts))
+    vectors = encoder.embed(texts, hardware=task.hardware, report=task.report)
+    task.report.finish()
+    return vectors
+
+
+def train_supervised(
+    classifier: TextClassifier,
+    task: FittingTask,
+    *,
+    examples: Sequence[Example] | None = None,
+    objective: Objective | None = None,
+    identity: str = "",
+) -> FittedModule:
+    """Train by the recipe on the training examples, or on others, and in place.
+
+    ``objective`` takes the place of the labels' own; augmentation, adversarial changes and weights
+    of doubtful labels are the recipe's. ``identity`` tells what else a checkpoint depends on.
+    """
+    recipe, encoder = task.recipe, classifier.encoder
+    encoder.set_dropout(recipe.dropout, recipe.attention_dropout)
+    read = task.training if examples is None else list(examples)
+    training = task.tokens(encoder, read)
+    if objective is None:
+        weights = None
+        if recipe.noise.kind != "none":
+            from models.methods.noisy_labels import example_weights
+
+            weights = example_weights(task, read)
+        objective = Supervised.of(recipe, training.truth, len(task.labels), weights)
+    if recipe.adversarial.kind != "none":
+        from shared.finetuning.adversarial import make_adversarial
+
+        objective = make_adversarial(objective, recipe.adversarial, encoder.embedding)
+    variants = None
+    if recipe.augmentation.share:
+        from shared.finetuning.augmentation import TextNoise
+
+        noise = TextNoise(recipe.augmentation, recipe.seed)
+        texts = [example.text for example in read]
+
+        def variants(epoch: int) -> TokenisedTexts:
+            return encoder.tokenise(noise.vary(texts, epoch))
+
+    held_out = task.validation
+    outcome = train(
+        classifier,
+        training,
+        task.tokens(encoder, held_out) if held_out else None,
+        classes=len(task.labels),
+        recipe=recipe,
+        hardware=task.hardware,
+        report=task.report,
+        objective=objective,
+        variants=variants,
+        checkpoints=task.checkpoints,
+        identity=_identity(read, task, encoder.name, identity),
+        resume=task.resume,
+    )
+    return FittedModule(classifier, outcome)
+
+
+def classifier_of(
+    encoder: TextEncoder,
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    *,
+    scale: float,
+    cosine: bool,
+) -> TextClassifier:
+    """Encoder and head on the encoder's device; weight [classes, dimensions], bias [classes]."""
+    head = ClassificationHead(torch.from_numpy(weight), torch.from_numpy(bias), scale, cosine)
+    classifier = TextClassifier(encoder, head)
+    return classifier.to(next(encoder.parameters()).device)
+
+
+def _identity(examples: Sequence[Example], task: FittingTask, encoder: str, more: str) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for example in examples:
+        digest.update(f"{example.key}\x00{example.label}\n".encode())
+    settings = task.recipe.model_dump(exclude={"checkpoint_seconds", "target_error"}, mode="json")
+    digest.update(json.dumps([settings, encoder, more], sort_keys=True).encode())
+    return digest.hexdigest()
