@@ -6,7 +6,7 @@ export TRIPTYCH_HOME ?= $(CURDIR)/.triptych
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help setup demo test lint bench bench-support bench-finance bench-recommend ui serve clean
+.PHONY: help setup demo test lint bench bench-support bench-finance bench-recommend bench-methods ui serve clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -38,7 +38,7 @@ lint: $(VENV)/.development ## ruff, mypy and the import contracts
 test: lint ## everything that must hold
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-bench: bench-support bench-finance bench-recommend ## every benchmark table
+bench: bench-support bench-finance bench-recommend bench-methods ## every benchmark table
 
 bench-support: $(VENV)/.bench ## the support desk's table, ours beside Trainer's and SetFit's
 	$(BIN)/python -m benchmarks.support
@@ -48,6 +48,9 @@ bench-finance: $(VENV)/.bench ## the finance monitor's table; needs TRIPTYCH_DAT
 
 bench-recommend: $(VENV)/.bench ## the recommender's table beside implicit and irspack; needs TRIPTYCH_DATA
 	$(BIN)/python -m benchmarks.recommend
+
+bench-methods: $(VENV)/.bench ## what each way of fine-tuning is worth; needs TRIPTYCH_DATA
+	$(BIN)/python -m benchmarks.methods
 
 ui: $(VENV)/.runtime ## the pages on :8501
 	$(BIN)/triptych ui
