@@ -67,7 +67,7 @@ def load_dataset(
         raise SettingsError(f"a query goes with a database address; {source!r} is none")
     path = shipped.get(source, Path(source))
     if source not in shipped and not path.exists():
-        raise _not_there(source, [*sorted(shipped), *sorted(PUBLIC_DATASETS)])
+        raise not_there(source, [*sorted(shipped), *sorted(PUBLIC_DATASETS)])
     from data_connectors.files import read_file
 
     return read_file(
@@ -76,7 +76,7 @@ def load_dataset(
     )  # fmt: skip
 
 
-def _not_there(source: str, names: list[str]) -> UnknownDataset | UnreadableFile:
+def not_there(source: str, names: list[str]) -> UnknownDataset | UnreadableFile:
     """A missing file for what looks like a path, an unknown name for what looks like a name."""
     path = Path(source)
     if path.name != source or path.suffix:

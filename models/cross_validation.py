@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 
 from models.text_evaluation import by_detail, confusion
-from models.text_training import evaluate_model, fit_text_classifier, prepare_data
+from models.text_training import (
+    evaluate_model,
+    fit_text_classifier,
+    prepare_data,
+    without_held_out,
+)
 from shared.errors import DataError
 from shared.evaluation.calibration import expected_calibration_error
 from shared.evaluation.classification import accuracy, bootstrap_interval, macro_f1
@@ -35,11 +40,13 @@ def cross_validate(
     device: str,
     report: ProgressReporter,
     measured_by: Sequence[str] = (),
+    unlabelled: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Stratified cross-validation, duplicates removed first; metrics over all predictions at once.
 
     Splits that the source states are not heeded. ``folds`` in the answer holds each fold's own
-    accuracy and macro-F1. DataError when a class has fewer examples than there are folds.
+    accuracy and macro-F1. What a fold holds out is never among the texts of ``unlabelled`` that it
+    learns from. DataError when a class has fewer examples than there are folds.
     """
     free = replace(dataset, examples=tuple(replace(e, split=None) for e in dataset.examples))
     pool = prepare_data(free, shares=Shares(0.0, 0.0, 0.0))
@@ -68,6 +75,7 @@ def cross_validate(
             hardware=hardware,
             report=report,
             descriptions=dataset.descriptions,
+            unlabelled=without_held_out(unlabelled, splits),
         )
         evaluation = evaluate_model(fitted.predictor, splits, report)
         assert evaluation is not None

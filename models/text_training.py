@@ -27,12 +27,14 @@ from models.registry import ModelRegistry, ModelVersion
 from models.text_classifier import TextClassifier, TextPredictor, forward
 from models.text_evaluation import Evaluation, evaluate_predictor
 from models.version_content import card_of, learning_curves, summary_of, write_version
+from shared.errors import SettingsError
 from shared.evaluation.open_set import neighbour_similarity
 from shared.evaluation.report import write_report
 from shared.evaluation.selective import SelectiveThreshold, choose_threshold
 from shared.finetuning.hardware import Hardware, choose_hardware
 from shared.finetuning.loop import TrainingOutcome
 from shared.finetuning.method_choice import MethodChoice, choose_method
+from shared.finetuning.methods import METHODS
 from shared.finetuning.progress import ProgressReporter
 from shared.finetuning.recipe import Recipe, epochs_for, with_method
 from shared.finetuning.splits import Shares, split_examples
@@ -67,6 +69,7 @@ def train_text_classifier(
     shares: Shares | None = None,
     measured: Mapping[str, Any] | None = None,
     unlabelled: Sequence[str] = (),
+    unlabelled_source: Mapping[str, Any] | str | None = None,
     base: TextPredictor | None = None,
 ) -> TrainedVersion:
     """All seven steps, from a data set to a registered version.
@@ -77,13 +80,18 @@ def train_text_classifier(
 
     ``assigned`` gives texts the split that an earlier version gave them. ``source`` is what
     reads the data again, kept in the card. Checkpoints are written below ``workspace`` (the
-    registry's root by default); ``resume`` goes on from the one that fits.
+    registry's root by default); ``resume`` goes on from the one that fits. ``unlabelled`` are
+    texts for the methods that use some; the card tells their number and ``unlabelled_source``.
     """
     started = time.monotonic()
     recipe = recipe if seed is None else recipe.model_copy(update={"seed": seed})
     hardware = choose_hardware(device, recipe.precision)
     splits = prepare_data(dataset, assigned=assigned, shares=shares)
     report.say(_counted(splits))
+    allowed = without_held_out(unlabelled, splits)
+    if unlabelled:
+        left_out = len(unlabelled) - len(allowed)
+        report.say(f"{len(allowed):,} unlabelled texts; {left_out:,} repeated or labelled removed")
     prepared = time.monotonic()
     fitted = fit_text_classifier(
         splits,
@@ -92,7 +100,7 @@ def train_text_classifier(
         hardware=hardware,
         report=report,
         descriptions=dataset.descriptions,
-        unlabelled=without_held_out(unlabelled, splits),
+        unlabelled=allowed,
         base=base,
         checkpoints=(workspace or registry.root) / "checkpoints" / app,
         resume=resume,
@@ -115,6 +123,7 @@ def train_text_classifier(
         },
         hardware=hardware,
         source=source,
+        unlabelled=(len(allowed), unlabelled_source) if unlabelled else None,
         outcome=fitted.outcome,
     )
     version = deploy(registry, app, fitted, splits, card, evaluation, now, report)
@@ -154,6 +163,13 @@ def fit_text_classifier(
     epochs = recipe.epochs or epochs_for(len(in_scope(splits.train)))
     recipe = with_method(recipe, choice.method).model_copy(update={"epochs": epochs})
     report.say(f"method {choice.method}: {choice.reason}")
+    needs = METHODS[recipe.method].needs_unlabelled or recipe.self_training.rounds
+    if needs and not unlabelled:
+        raise SettingsError(
+            f"the method {recipe.method} learns from texts without labels, and there are none that "
+            "do not stand in the labelled data: give some with --unlabelled SOURCE",
+            method=recipe.method,
+        )
     task = FittingTask(
         splits,
         recipe,
@@ -190,8 +206,13 @@ def prepare_data(
 
 
 def without_held_out(texts: Sequence[str], splits: Splits) -> list[str]:
-    """The texts, masked like all others, without repetitions and what stands in any split."""
-    seen = {example.key for name in SPLIT_NAMES for example in splits[name]}
+    """The texts, masked like all others, without repetitions and what stands in any split.
+
+    Nor does a text come in of whose group an example stands in one: a headline as a whole is left
+    out where it is held out with a company marked.
+    """
+    held = (example for name in SPLIT_NAMES for example in splits[name])
+    seen = {key for example in held for key in (example.key, example.group_key)}
     kept = []
     for text in map(mask_personal_data, texts):
         key = fingerprint(text)

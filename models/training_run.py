@@ -10,10 +10,11 @@ from typing import Any
 from models.cross_validation import cross_validate
 from models.promotion import gate_and_promote
 from models.registry import ModelRegistry
+from models.text_classifier import TextPredictor
 from models.text_training import TrainedVersion, train_text_classifier
 from models.version_evaluation import evaluate_version
 from shared.command_line import say
-from shared.errors import PromotionRefused
+from shared.errors import PromotionRefused, SettingsError
 from shared.finetuning.progress import ConsoleProgress
 from shared.finetuning.recipe import Recipe
 from shared.finetuning.splits import Shares
@@ -37,15 +38,27 @@ def train_and_gate(
     announce: str | None = None,
     measured_by: Sequence[str] = (),
     folds: int | None = None,
+    unlabelled: Sequence[str] = (),
+    unlabelled_source: Mapping[str, Any] | str | None = None,
+    base: TextPredictor | None = None,
 ) -> TrainedVersion:
     """Train with progress on standard error, and promote the first version or when asked.
 
     With ``folds`` the numbers are those of a cross-validation, and the version is then trained on
     all examples but validation and gate.
 
+    ``unlabelled`` are texts for the methods that use some, read from ``unlabelled_source``;
+    ``base`` is the version that ``continual`` goes on from. SettingsError for a ``base`` with
+    ``folds``: it has learned what the folds hold out.
+
     The log goes to ``runs/<app>-training.jsonl`` below the home. The summary's ``promotion``
     says whether the version is in use now, and why; a refusal by the gate is no error.
     """
+    if folds is not None and base is not None:
+        raise SettingsError(
+            "a version that goes on learning cannot be cross-validated: it has learned what the "
+            "folds would hold out"
+        )
     registry = ModelRegistry(settings.models)
     log_path = settings.home / "runs" / f"{app}-training.jsonl"
     log_path.unlink(missing_ok=True)
@@ -62,6 +75,7 @@ def train_and_gate(
                 device=device or settings.device,
                 report=report,
                 measured_by=measured_by,
+                unlabelled=unlabelled,
             )
             free = tuple(replace(example, split=None) for example in dataset.examples)
             dataset = replace(dataset, examples=free)
@@ -79,6 +93,9 @@ def train_and_gate(
             measured_by=measured_by,
             shares=None if folds is None else Shares(test=0.0),
             measured=measured,
+            unlabelled=unlabelled,
+            unlabelled_source=unlabelled_source,
+            base=base,
         )
     outcome: dict[str, Any] = {"promoted": False, "reason": "not asked for"}
     if promote or registry.in_use(app) is None:

@@ -43,9 +43,13 @@ def card_of(
     seconds: Mapping[str, float],
     hardware: Hardware,
     source: Mapping[str, Any] | str | None,
+    unlabelled: tuple[int, Mapping[str, Any] | str | None] | None = None,
     outcome: TrainingOutcome | None = None,
 ) -> dict[str, Any]:
-    """The model card: enough to know what the version is, and to make it again."""
+    """The model card: enough to know what the version is, and to make it again.
+
+    ``unlabelled`` says how many texts without labels there were and what they were read from.
+    """
     return {
         "app": app,
         "method": recipe.method,
@@ -63,6 +67,7 @@ def card_of(
             },
             "removed_duplicates": splits.removed_duplicates + splits.removed_conflicts,
             "rejected": len(dataset.rejects),
+            "unlabelled": unlabelled and {"texts": unlabelled[0], "source": unlabelled[1]},
         },
         "recipe": recipe.model_dump(),
         "metrics": dict(metrics or {}),

@@ -25,6 +25,12 @@ def training_options(sample: str) -> Callable[[C], C]:
         click.option("--test-data", help="The test data that goes with --train-data."),
         *_COLUMNS,
         click.option(
+            "--unlabelled",
+            metavar="SOURCE",
+            help="Texts without labels, for the methods that learn from them: a data set's name "
+            "(its training texts), a table, or a .txt file with one text a line.",
+        ),
+        click.option(
             "--method",
             type=click.Choice(["auto", *METHODS]),
             default="auto",

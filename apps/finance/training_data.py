@@ -14,6 +14,8 @@ from apps.finance.targets import OPENING, mark, mark_name, unmark
 from data_connectors.collecting import RejectsFile
 from data_connectors.data_source import DataSource, rejects_path
 from data_connectors.data_source import load_source as load_any_source
+from data_connectors.unlabelled import load_texts
+from shared.command_line import say
 from shared.errors import EmptyData
 from shared.records import Dataset, Example, Reject
 from shared.settings import Settings
@@ -57,6 +59,18 @@ def load_source(source: DataSource, settings: Settings) -> Dataset:
         for reject in dataset.rejects:
             file.add(reject)
     return dataset
+
+
+def load_unlabelled(
+    source: str, settings: Settings, text_column: str | None = None
+) -> tuple[str, ...]:
+    """The texts that ``source`` names as questions about the whole of each; labels are ignored.
+
+    A line tells people how many there are.
+    """
+    found = load_texts(source, settings=settings, shipped=SHIPPED, text_column=text_column)
+    say(found.notice())
+    return tuple(mark(text, ()) for text in found.texts)
 
 
 def as_questions(dataset: Dataset) -> Dataset:

@@ -13,6 +13,7 @@ from apps.finance.training_data import (
     SAMPLE_SOURCE,
     epochs_for,
     load_source,
+    load_unlabelled,
     with_corrections,
 )
 from data_connectors.data_source import DataSource, announced
@@ -48,6 +49,7 @@ def train(
     text_column: str | None,
     label_column: str | None,
     query: str | None,
+    unlabelled: str | None,
     method: str,
     encoder: str | None,
     seed: int,
@@ -71,6 +73,7 @@ def train(
     dataset = announced(load_source(source, settings), settings)
     if corrections:
         dataset = _corrected(dataset, settings)
+    texts = load_unlabelled(unlabelled, settings, text_column) if unlabelled else ()
 
     asked = {"method": method, "seed": seed, **parse_fields(fields)}
     given = {**DEFAULTS, "epochs": epochs_for(dataset), **asked}
@@ -91,6 +94,8 @@ def train(
         device=device,
         resume=resume,
         promote=promote,
+        unlabelled=texts,
+        unlabelled_source=unlabelled and DataSource(unlabelled).for_card(),
         measured_by=MEASURED_BY,
         folds=folds,
     )

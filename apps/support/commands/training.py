@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from apps.support.conversation.knowledge import APP, SAMPLE_SOURCE
-from apps.support.learning.training_data import load_source
+from apps.support.learning.training_data import load_source, load_unlabelled
 from data_connectors.data_source import DataSource, announced
 from shared.command_line import reports_errors, user_name
 from shared.settings import Settings
@@ -29,6 +29,7 @@ def train(
     text_column: str | None,
     label_column: str | None,
     query: str | None,
+    unlabelled: str | None,
     method: str,
     encoder: str | None,
     seed: int,
@@ -47,6 +48,7 @@ def train(
     name, test = named_data(data, train_data, test_data, SAMPLE_SOURCE)
     source = DataSource(name, text_column, label_column, query, test)
     dataset = announced(load_source(source, settings), settings)
+    texts = load_unlabelled(unlabelled, settings, text_column) if unlabelled else ()
 
     from models.training_run import train_and_gate
     from shared.evaluation.summary_table import show_summary
@@ -64,6 +66,8 @@ def train(
         device=device,
         resume=resume,
         promote=promote,
+        unlabelled=texts,
+        unlabelled_source=unlabelled and DataSource(unlabelled).for_card(),
     )
     show_summary(trained.summary, as_json=as_json)
 
