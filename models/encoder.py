@@ -66,7 +66,7 @@ class TextEncoder(nn.Module):
             _refuse_unsafe(Path(str(source)))
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False)
-            backbone = AutoModel.from_pretrained(
+            backbone = _with_fewer_heads(Path(str(source))) or AutoModel.from_pretrained(
                 str(source),
                 trust_remote_code=False,
                 use_safetensors=True,
@@ -218,6 +218,15 @@ def check_weights(path: Path, sha256: str) -> None:
     if found != sha256:
         message = f"the weights {path} have sha256 {found}, not {sha256}: they are not trusted"
         raise EncoderError(message, path=str(path), found=found, wanted=sha256)
+
+
+def _with_fewer_heads(folder: Path) -> nn.Module | None:
+    """The backbone of a pruned encoder's folder; None for all others."""
+    if not (folder / "config.json").is_file():
+        return None
+    from models.pruned_encoder import load_with_fewer_heads
+
+    return load_with_fewer_heads(folder)
 
 
 def _refuse_unsafe(folder: Path) -> None:

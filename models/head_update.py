@@ -110,7 +110,7 @@ def _new_head(
     truth = np.array([labels.index(label) for _, label in bank], dtype=np.int64)
     if not old.cosine:
         if {label for _, label in bank[len(base.bank) :]}.isdisjoint(base.labels):
-            return _extended(old, base.labels, labels, truth, vectors)
+            return extended_head(old, base.labels, labels, truth, vectors)
         fitted = fit_linear_head(vectors, truth, classes=len(labels))
         weight, bias = torch.from_numpy(fitted.weight), torch.from_numpy(fitted.bias)
         return ClassificationHead(weight, bias, 1.0, cosine=False)
@@ -129,7 +129,7 @@ def _new_head(
     )
 
 
-def _extended(
+def extended_head(
     old: ClassificationHead,
     known: Sequence[str],
     labels: Sequence[str],

@@ -21,6 +21,7 @@ import torch
 
 from models.confidence import NEIGHBOURS, fit_confidence
 from models.encoder import TextEncoder
+from models.methods.continual import bank_examples, continuing, earlier_of, new_examples
 from models.methods.task import FittingTask, class_numbers, in_scope
 from models.methods.ways import adapt_to_task, train_model
 from models.registry import ModelRegistry, ModelVersion
@@ -31,6 +32,7 @@ from shared.errors import SettingsError
 from shared.evaluation.open_set import neighbour_similarity
 from shared.evaluation.report import write_report
 from shared.evaluation.selective import SelectiveThreshold, choose_threshold
+from shared.finetuning.continual import Earlier, join_earlier
 from shared.finetuning.hardware import Hardware, choose_hardware
 from shared.finetuning.loop import TrainingOutcome
 from shared.finetuning.method_choice import MethodChoice, choose_method
@@ -82,11 +84,16 @@ def train_text_classifier(
     reads the data again, kept in the card. Checkpoints are written below ``workspace`` (the
     registry's root by default); ``resume`` goes on from the one that fits. ``unlabelled`` are
     texts for the methods that use some; the card tells their number and ``unlabelled_source``.
+    ``base`` is a version of this app in the registry: its examples join the new ones, each in
+    the split that it had.
     """
     started = time.monotonic()
     recipe = recipe if seed is None else recipe.model_copy(update={"seed": seed})
     hardware = choose_hardware(device, recipe.precision)
-    splits = prepare_data(dataset, assigned=assigned, shares=shares)
+    fewest = 1 if base is not None else 2
+    splits = prepare_data(dataset, assigned=assigned, shares=shares, fewest=fewest)
+    if base is not None:
+        splits = join_earlier(splits, earlier_of(registry.get(app, base.version), base))
     report.say(_counted(splits))
     allowed = without_held_out(unlabelled, splits)
     if unlabelled:
@@ -125,6 +132,7 @@ def train_text_classifier(
         source=source,
         unlabelled=(len(allowed), unlabelled_source) if unlabelled else None,
         outcome=fitted.outcome,
+        facts=fitted.facts,
     )
     version = deploy(registry, app, fitted, splits, card, evaluation, now, report)
     return TrainedVersion(version, summary_of(version))
@@ -139,6 +147,7 @@ class FittedClassifier:
     recipe: Recipe
     reason: str
     outcome: TrainingOutcome | None
+    facts: Mapping[str, Any]
 
 
 def fit_text_classifier(
@@ -159,8 +168,14 @@ def fit_text_classifier(
     ``unlabelled`` are texts for the methods that use some, ``base`` is what ``continual`` goes on
     from.
     """
+    recipe = continuing(recipe, base)
+    read = len(in_scope(splits.train))
+    if base is not None:
+        splits = join_earlier(splits, Earlier(bank_examples(base)))
+        read = recipe.continual.replay * len(base.labels)
+        read += len(new_examples(list(splits.train), base))
     choice = set_hyperparameters(recipe, splits)
-    epochs = recipe.epochs or epochs_for(len(in_scope(splits.train)))
+    epochs = recipe.epochs or epochs_for(read)
     recipe = with_method(recipe, choice.method).model_copy(update={"epochs": epochs})
     report.say(f"method {choice.method}: {choice.reason}")
     needs = METHODS[recipe.method].needs_unlabelled or recipe.self_training.rounds
@@ -187,7 +202,7 @@ def fit_text_classifier(
     fitted = train_model(classifier, task)
     classifier, outcome = fitted.classifier, fitted.outcome
     predictor, chosen = calibrate(classifier, task)
-    return FittedClassifier(predictor, chosen, recipe, choice.reason, outcome)
+    return FittedClassifier(predictor, chosen, recipe, choice.reason, outcome, fitted.facts)
 
 
 def prepare_data(
@@ -195,14 +210,17 @@ def prepare_data(
     *,
     assigned: Mapping[str, SplitName] | None = None,
     shares: Shares | None = None,
+    fewest: int = 2,
 ) -> Splits:
     """Step 1: splits without duplicates across them, the same whatever the order or seed.
 
     Personal data is masked first, as it is in messages before they reach the model: training,
-    serving and the texts that a version stores are then of one kind.
+    serving and the texts that a version stores are then of one kind. SingleClass where there are
+    not the ``fewest`` classes.
     """
     masked = tuple(replace(e, text=mask_personal_data(e.text)) for e in dataset.examples)
-    return split_examples(replace(dataset, examples=masked), shares, assigned)
+    prepared = replace(dataset, examples=masked)
+    return split_examples(prepared, shares, assigned, fewest=fewest)
 
 
 def without_held_out(texts: Sequence[str], splits: Splits) -> list[str]:

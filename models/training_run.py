@@ -107,6 +107,19 @@ def train_and_gate(
     return TrainedVersion(trained.version, {**trained.summary, "promotion": outcome})
 
 
+def load_base(settings: Settings, app: str, name: str | None) -> TextPredictor | None:
+    """The version that a training goes on from, its files checked; None for no name.
+
+    ``in-use`` is the one in use. VersionNotFound where there is none of the name.
+    """
+    if name is None:
+        return None
+    registry = ModelRegistry(settings.models)
+    version = registry.get(app, None if name == "in-use" else name)
+    registry.verify(version)
+    return TextPredictor.load(version)
+
+
 def evaluate_in_home(
     settings: Settings,
     app: str,

@@ -30,6 +30,10 @@ LIMITS = (
 )
 
 
+METHOD_FACTS = ("base", "forgetting", "distillation", "pruning")
+"""What methods tell in the card beside; the summary repeats it."""
+
+
 def card_of(
     *,
     app: str,
@@ -45,6 +49,7 @@ def card_of(
     source: Mapping[str, Any] | str | None,
     unlabelled: tuple[int, Mapping[str, Any] | str | None] | None = None,
     outcome: TrainingOutcome | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The model card: enough to know what the version is, and to make it again.
 
@@ -90,6 +95,7 @@ def card_of(
         | {"python": platform.python_version()},
         "limits": list(LIMITS),
         "reason": reason,
+        **(facts or {}),
     }
 
 
@@ -109,6 +115,7 @@ def summary_of(version: ModelVersion) -> dict[str, Any]:
         "metrics": card["metrics"],
         "thresholds": card["thresholds"],
         "reason": card["reason"],
+        **{name: card[name] for name in METHOD_FACTS if name in card},
     }
 
 

@@ -31,6 +31,12 @@ def training_options(sample: str) -> Callable[[C], C]:
             "(its training texts), a table, or a .txt file with one text a line.",
         ),
         click.option(
+            "--continue-from",
+            metavar="VERSION",
+            help="The version that goes on learning, 'in-use' for the one in use: its classes are "
+            "kept, and their examples need not be given again.",
+        ),
+        click.option(
             "--method",
             type=click.Choice(["auto", *METHODS]),
             default="auto",

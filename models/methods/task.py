@@ -73,10 +73,14 @@ class FittingTask:
 
 @dataclass(frozen=True, slots=True)
 class FittedModule:
-    """A classifier that is done, and what its last training did; None where nothing was trained."""
+    """A classifier that is done, and what its last training did; None where nothing was trained.
+
+    ``facts`` are what the card says of it beside, by the card's own keys.
+    """
 
     classifier: TextClassifier
     outcome: TrainingOutcome | None
+    facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def in_scope(examples: Sequence[Example], labels: Sequence[str] | None = None) -> list[Example]:

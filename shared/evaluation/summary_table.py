@@ -28,6 +28,47 @@ def show_summary(summary: dict[str, Any], *, as_json: bool) -> None:
         print_summary(summary)
 
 
+def method_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a method tells beside: what old classes lost, teachers, what pruning cost."""
+    rows = []
+    lost = summary.get("forgetting")
+    if lost:
+        figures = f"{100 * lost['before']:.2f} to {100 * lost['after']:.2f} %"
+        rows.append((f"recall of old classes ({lost['examples']:,})", figures))
+        worst = lost["classes"][lost["worst"]]
+        if worst["after"] < worst["before"]:
+            figures = f"{100 * worst['before']:.0f} to {100 * worst['after']:.0f} %"
+            rows.append((f"  most forgotten: {lost['worst']}", figures))
+    taught = summary.get("distillation")
+    if taught and taught["ensemble_accuracy"] is not None:
+        rows.append(
+            (
+                f"validation: {len(taught['teachers'])} teachers, student",
+                f"{100 * taught['ensemble_accuracy']:.2f} %, "
+                f"{100 * taught['student_accuracy']:.2f} %",
+            )
+        )
+    cut = summary.get("pruning")
+    if cut:
+        whole, pruned = cut["whole"], cut["pruned"]
+        rows += [
+            (
+                "layers, heads",
+                "{layers}, {heads} of {0}, {1}".format(whole["layers"], whole["heads"], **pruned),
+            ),
+            ("parameters", f"{pruned['parameters']:,} of {whole['parameters']:,}"),
+            (
+                f"accuracy on {cut['judged_on']}",
+                f"{100 * whole['accuracy']:.2f} to {100 * pruned['accuracy']:.2f} %",
+            ),
+            (
+                "texts a second",
+                f"{whole['texts_per_second']:,.0f} to {pruned['texts_per_second']:,.0f}",
+            ),
+        ]
+    return rows
+
+
 def print_summary(summary: dict[str, Any], console: Console | None = None) -> None:
     """Print what was trained or measured, on which data, and how good it is."""
     console = console or Console()
@@ -62,6 +103,8 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
         table.add_row("out-of-scope answered", f"{100 * strays['answered']:.2f} %")
     for label, text in (summary.get("example_of_each_class") or {}).items():
         table.add_row(f"a {label} one", text if len(text) < 60 else f"{text[:57]}...")
+    for title, figures in method_rows(summary):
+        table.add_row(title, figures)
     table.add_section()
     seconds = summary["seconds"]
     table.add_row("seconds", ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()))

@@ -90,7 +90,7 @@ METHODS: Mapping[Method, MethodDescription] = MappingProxyType(
         ),
         "continual": MethodDescription(
             "full", "a version learns new data and classes; old ones are replayed and held",
-            "Rolnick et al. 2019; Li and Hoiem 2016", needs_version=True,
+            "Rolnick et al. 2019; Li and Hoiem 2016", {"sampling": "balanced"}, needs_version=True,
         ),
         "distilled": MethodDescription(
             "full", "several teachers, whose averaged answers teach one student",

@@ -38,6 +38,7 @@ def split_examples(
     shares: Shares | None = None,
     assigned: Mapping[str, SplitName] | None = None,
     salt: str = "triptych",
+    fewest: int = 2,
 ) -> Splits:
     """Give every example its split, each class in the same shares.
 
@@ -52,7 +53,8 @@ def split_examples(
     counted in ``removed_duplicates``. A text that has several labels is ambiguous: in the same
     split its copies are all removed (``removed_conflicts``), else the most held-out one stays.
 
-    Raises EmptyData when no training example is left, SingleClass when one class is.
+    Raises EmptyData when no training example is left, SingleClass when one class is and two are
+    the ``fewest``.
     """
     assigned = assigned or {}
     unique, duplicates, conflicts = _deduplicate(dataset.examples, assigned)
@@ -82,7 +84,7 @@ def split_examples(
     )
     if not splits.labels:
         raise EmptyData(f"no training example is left in {dataset.name}", name=dataset.name)
-    if len(splits.labels) == 1:
+    if len(splits.labels) < fewest:
         only = splits.labels[0]
         message = f"all training examples of {dataset.name} are labelled {only!r}: two are needed"
         raise SingleClass(message, name=dataset.name, label=only)

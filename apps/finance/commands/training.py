@@ -50,6 +50,7 @@ def train(
     label_column: str | None,
     query: str | None,
     unlabelled: str | None,
+    continue_from: str | None,
     method: str,
     encoder: str | None,
     seed: int,
@@ -78,7 +79,7 @@ def train(
     asked = {"method": method, "seed": seed, **parse_fields(fields)}
     given = {**DEFAULTS, "epochs": epochs_for(dataset), **asked}
 
-    from models.training_run import train_and_gate
+    from models.training_run import load_base, train_and_gate
     from shared.evaluation.summary_table import show_summary
     from shared.finetuning.recipe import make_recipe
 
@@ -96,6 +97,7 @@ def train(
         promote=promote,
         unlabelled=texts,
         unlabelled_source=unlabelled and DataSource(unlabelled).for_card(),
+        base=load_base(settings, APP, continue_from),
         measured_by=MEASURED_BY,
         folds=folds,
     )

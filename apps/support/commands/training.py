@@ -30,6 +30,7 @@ def train(
     label_column: str | None,
     query: str | None,
     unlabelled: str | None,
+    continue_from: str | None,
     method: str,
     encoder: str | None,
     seed: int,
@@ -50,7 +51,7 @@ def train(
     dataset = announced(load_source(source, settings), settings)
     texts = load_unlabelled(unlabelled, settings, text_column) if unlabelled else ()
 
-    from models.training_run import train_and_gate
+    from models.training_run import load_base, train_and_gate
     from shared.evaluation.summary_table import show_summary
     from shared.finetuning.recipe import make_recipe
 
@@ -68,6 +69,7 @@ def train(
         promote=promote,
         unlabelled=texts,
         unlabelled_source=unlabelled and DataSource(unlabelled).for_card(),
+        base=load_base(settings, APP, continue_from),
     )
     show_summary(trained.summary, as_json=as_json)
 
