@@ -20,9 +20,14 @@ from models.version_content import read_examples
 from shared.errors import SettingsError, TrainingError
 from shared.finetuning.continual import CONTINUING, Earlier, forgetting, replayed_rows
 from shared.finetuning.distillation import Taught, softened
+from shared.finetuning.methods import METHODS
 from shared.finetuning.objectives import Supervised
 from shared.finetuning.recipe import Recipe
 from shared.records import Example, fingerprint
+
+
+ADAPTED = ("lora", "soft_prompt", "cloze")
+"""Ways that leave the encoder as it is, below what they train."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,9 @@ class Lesson:
 def continuing(recipe: Recipe, base: TextPredictor | None) -> Recipe:
     """The recipe with a method that goes on from ``base``; SettingsError where none can.
 
-    ``auto`` means ``continual`` where there is a base.
+    ``auto`` means ``continual`` where there is a base. A version whose encoder rests below an
+    adapter or a prompt cannot go on: what would train is not what it keeps. Nor are other stages
+    of training, which start anew, left out in silence.
     """
     method = recipe.method
     if base is None:
@@ -49,12 +56,25 @@ def continuing(recipe: Recipe, base: TextPredictor | None) -> Recipe:
             message = "continual goes on from a version: name it with --continue-from VERSION"
             raise SettingsError(message, field="method")
         return recipe
-    if method == "auto":
-        return recipe.model_copy(update={"method": "continual"})
-    if method not in CONTINUING:
+    if method not in ("auto", *CONTINUING):
         message = f"{method} starts anew: a version goes on by {', '.join(CONTINUING)}"
         raise SettingsError(message, field="method")
-    return recipe
+    learned = base.card.get("method")
+    if any(learned == name and known.way in ADAPTED for name, known in METHODS.items()):
+        message = f"{base.version} was trained by {learned}: its encoder is not its own to train"
+        raise SettingsError(message, field="continue_from")
+    others = {
+        "domain.epochs": recipe.domain.epochs,
+        "self_training.rounds": recipe.self_training.rounds,
+        "distillation.seeds": recipe.distillation.seeds or recipe.distillation.teachers,
+        "pruning.layers": recipe.pruning.layers or recipe.pruning.heads,
+        "noise.kind": recipe.noise.kind != "none",
+    }
+    for field, wanted in others.items():
+        if wanted:
+            message = f"{field} starts anew and does not go with a version that goes on"
+            raise SettingsError(message, field=field)
+    return recipe.model_copy(update={"method": "continual"}) if method == "auto" else recipe
 
 
 def earlier_of(version: ModelVersion, base: TextPredictor) -> Earlier:
