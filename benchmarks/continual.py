@@ -4,10 +4,10 @@
     python -m benchmarks.continual --data banking77-10shot --try continual.weight=0
 
 A version learns the first classes, drawn by the seed; then it goes on with the others alone, its
-old data gone but for the examples that it replays. Each ``--try`` is one more way to go on from
-the same version, its fields apart by commas. Prints one JSON object a way: accuracy on the test
-texts of old classes before and after, among all classes, and of the new ones. ``full`` stands for
-training on all classes at once.
+old data gone but for the examples that it replays and those it was validated on. Each ``--try``
+is one more way to go on from the same version, its fields apart by commas. Prints one JSON object
+a way: accuracy on the test texts of old classes before and after, among all classes, and of the
+new ones. ``--full`` also trains on all classes at once.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 from data_connectors.sources import load_dataset
 from models.text_classifier import TextPredictor, forward
 from models.text_training import FittedClassifier, fit_text_classifier, prepare_data
+from shared.finetuning.continual import Earlier, join_earlier
 from shared.finetuning.hardware import choose_hardware
 from shared.finetuning.progress import ConsoleProgress
 from shared.finetuning.recipe import make_recipe
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="fields")
     parser.add_argument("--try", action="append", default=[], dest="ways")
     parser.add_argument("--full", action="store_true", help="also all classes at once")
+    parser.add_argument("--validation", type=float, default=0.08, help="share of training texts")
     parser.add_argument("--device", default="auto")
     chosen = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -65,11 +67,15 @@ def main() -> None:
     old, new = set(order[: chosen.first]), set(order[chosen.first :])
 
     with contextlib.redirect_stdout(sys.stderr), ConsoleProgress() as report:
+        shares = Shares(chosen.validation, 0.0, 0.0)
 
-        def fit(data: Dataset, fields: Sequence[str], **given: Any) -> FittedClassifier:
+        def fit(
+            data: Dataset, fields: Sequence[str], held: Sequence[Example] = (), **given: Any
+        ) -> FittedClassifier:
+            splits = join_earlier(prepare_data(data, shares=shares), Earlier((), tuple(held)))
             recipe = make_recipe(seed=chosen.seed, **parse_fields((*chosen.fields, *fields)))
             return fit_text_classifier(
-                prepare_data(data, shares=Shares(0.0, 0.0, 0.0)),
+                splits,
                 recipe=recipe,
                 encoder=None,
                 hardware=choose_hardware(chosen.device, recipe.precision),
@@ -83,13 +89,14 @@ def main() -> None:
         asked["new"] = [e for e in tests if e.label in new]
         base = fit(only(dataset, old), ()).predictor
         before = right(base, asked["old"])
+        held = prepare_data(only(dataset, old), shares=shares).validation
         for way in [*([None] if chosen.full else []), "", *chosen.ways]:
             started = time.perf_counter()
             if way is None:
                 grown = fit(dataset, ()).predictor
             else:
                 fields = tuple(field for field in way.split(",") if field)
-                grown = fit(only(dataset, new), fields, base=base).predictor
+                grown = fit(only(dataset, new), fields, held, base=base).predictor
             result = {
                 "data": chosen.data,
                 "way": "all at once" if way is None else way,

@@ -18,13 +18,18 @@ from models.registry import ModelVersion
 from models.text_classifier import ClassificationHead, TextClassifier, TextPredictor, forward
 from models.version_content import read_examples
 from shared.errors import SettingsError, TrainingError
-from shared.finetuning.continual import CONTINUING, Earlier, forgetting, replayed_rows
+from shared.finetuning.continual import (
+    CONTINUING,
+    Earlier,
+    forgetting,
+    new_class_shift,
+    replayed_rows,
+)
 from shared.finetuning.distillation import Taught, softened
 from shared.finetuning.methods import METHODS
 from shared.finetuning.objectives import Supervised
 from shared.finetuning.recipe import Recipe
 from shared.records import Example, fingerprint
-
 
 ADAPTED = ("lora", "soft_prompt", "cloze")
 """Ways that leave the encoder as it is, below what they train."""
@@ -144,6 +149,8 @@ def train_further(classifier: TextClassifier, task: FittingTask) -> FittedModule
         classifier, task, examples=examples, objective=objective, identity=base.version
     )
     facts: dict[str, Any] = {"base": base.version}
+    if settings.corrected:
+        _correct(fitted.classifier, task)
     lost = _forgotten(fitted.classifier, task)
     if lost is not None:
         facts["forgetting"] = lost
@@ -203,6 +210,20 @@ def _grown_head(
     return ClassificationHead(
         torch.from_numpy(start), torch.tensor(offsets), old.scale, cosine=old.cosine
     )
+
+
+def _correct(classifier: TextClassifier, task: FittingTask) -> None:
+    """Shift the logits of new classes by what validation wants; the bias holds the shift."""
+    fresh = np.array([label not in _base(task).labels for label in task.labels])
+    held = task.validation
+    if not held or not fresh.any():
+        return
+    logits = forward(classifier, [example.text for example in held])[1]
+    shift = new_class_shift(logits, task.numbers(held), fresh)
+    bias = classifier.head.bias
+    with torch.no_grad():
+        bias.add_(shift * torch.from_numpy(fresh).to(bias))
+    task.report.say(f"logits of new classes shifted by {shift:+.2f}")
 
 
 def _forgotten(classifier: TextClassifier, task: FittingTask) -> dict[str, Any] | None:

@@ -130,6 +130,23 @@ def test_one_new_class_alone_and_no_replay(
     assert grown.version.card["labels"] == sorted([*OLD, "size"])
 
 
+def test_new_classes_are_shifted_by_what_validation_wants(
+    base: Any, registry: ModelRegistry, encoder_folder: Path
+) -> None:
+    before = TextPredictor.load(base)
+    biases = {}
+    for corrected in (False, True):
+        fields = {"continual.corrected": corrected}
+        version = train(registry, encoder_folder, dataset(NEW, seed=1), before, **fields).version
+        after = TextPredictor.load(version)
+        biases[corrected] = after.classifier.head.bias.numpy()
+    moved = biases[True] - biases[False]
+    fresh = np.array([label in NEW for label in after.labels])
+    np.testing.assert_allclose(moved[~fresh], 0.0, atol=1e-6)
+    assert abs(moved[fresh][0]) > 1e-3
+    np.testing.assert_allclose(moved[fresh], moved[fresh][0], rtol=1e-3)
+
+
 def test_holding_keeps_the_old_answers(
     base: Any, registry: ModelRegistry, encoder_folder: Path
 ) -> None:

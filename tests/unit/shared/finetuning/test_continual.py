@@ -10,6 +10,7 @@ from shared.finetuning.continual import (
     forgetting,
     herded,
     join_earlier,
+    new_class_shift,
     replayed_rows,
 )
 from shared.records import Example, Splits
@@ -71,6 +72,18 @@ def test_a_group_goes_as_one_and_a_new_label_stands() -> None:
     joined = join_earlier(splits(train=[*pair, Example("SEEN", "b")]), earlier)
     assert {e.text for e in joined.test} == {"one", "two"}
     assert [(e.text, e.label) for e in joined.train] == [("SEEN", "b")]
+
+
+def test_new_classes_that_answer_too_often_are_held_back() -> None:
+    draw = np.random.default_rng(0)
+    truth = np.repeat([0, 1, 2], 200)
+    logits = 2.0 * np.eye(3)[truth] + draw.gumbel(size=(600, 3))
+    is_new = np.array([False, False, True])
+    fair = new_class_shift(logits.astype(np.float32), truth, is_new)
+    biased = new_class_shift((logits + 1.5 * is_new).astype(np.float32), truth, is_new)
+    assert biased == pytest.approx(fair - 1.5, abs=0.01)
+    alone = truth < 2
+    assert new_class_shift(logits[alone].astype(np.float32), truth[alone], is_new) == 0.0
 
 
 def test_forgetting_is_told_by_class() -> None:
