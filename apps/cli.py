@@ -13,6 +13,7 @@ from shared.command_line import LazyGroup
         "demo": ("apps.demo:demo", "Run the main job on what the project ships, then serve it."),
         "train": ("apps.commands.training:train", "Fine-tune a model for an app."),
         "evaluate": ("apps.commands.training:evaluate", "Measure a model version on a data set."),
+        "search": ("apps.commands.search:search", "Search for a recipe on validation."),
         "models": ("apps.commands.models:models", "List, show, promote and roll back versions."),
         "keys": ("apps.commands.keys:keys", "Create, list and revoke API keys."),
         "serve": ("apps.commands.serving:serve", "Serve the HTTP API."),

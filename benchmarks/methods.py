@@ -1,6 +1,6 @@
 """The table of methods: what each way of fine-tuning is worth on real data.
 
-    make bench-methods                                     all rows, seeds 1 to 3: many hours on 2 cores
+    make bench-methods            # all rows, seeds 1 to 3: many hours on 2 cores
     python -m benchmarks.methods --rows few-shot --seeds 1 2 3
     python -m benchmarks.methods --list
 
@@ -165,8 +165,8 @@ def shown(result: Mapping[str, Any]) -> str:
     lines = [
         "# Methods of fine-tuning, measured",
         "",
-        f"`make bench-methods`, by parts (`--rows`), on {kind['processor']}, {kind['cores']} cores, torch"
-        f" {kind['torch']}; accuracy in percent, mean ± standard deviation over the seeds. Data is"
+        f"`make bench-methods`, by parts (`--rows`), on {kind['processor']}, {kind['cores']} cores,"
+        f" torch {kind['torch']}; accuracy in percent, mean ± standard deviation over the seeds. Data is"
         " Banking77 unless said; few-shot rows train on all texts of the published draw.",
         "",
         "| what | accuracy | seeds | seconds | revision | reach |",

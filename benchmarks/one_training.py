@@ -5,7 +5,7 @@
 
 Prints one JSON object. ``--all-labels`` trains on every labelled text of the training part (no
 validation, so nothing is certified), as few-shot protocols do. ``--tuning`` measures on training
-rows of ``--rest-of`` that the draw left out, never on the test part: it is what choices were made by.
+rows of ``--rest-of`` that the draw left out, never on the test part: choices were made by it.
 """
 
 from __future__ import annotations

@@ -27,21 +27,23 @@ from models.methods.ways import adapt_to_task, train_model
 from models.registry import ModelRegistry, ModelVersion
 from models.text_classifier import TextClassifier, TextPredictor, forward
 from models.text_evaluation import Evaluation, evaluate_predictor
+from models.training_plan import set_hyperparameters, with_choice
 from models.version_content import card_of, learning_curves, summary_of, write_version
 from shared.errors import SettingsError
 from shared.evaluation.open_set import neighbour_similarity
 from shared.evaluation.report import write_report
 from shared.evaluation.selective import SelectiveThreshold, choose_threshold
 from shared.finetuning.continual import Earlier, join_earlier
+from shared.finetuning.footprint import FootprintMeter
 from shared.finetuning.hardware import Hardware, choose_hardware
 from shared.finetuning.loop import TrainingOutcome
-from shared.finetuning.method_choice import MethodChoice, choose_method
 from shared.finetuning.methods import METHODS
+from shared.finetuning.optimisers import check_optimiser
 from shared.finetuning.progress import ProgressReporter
-from shared.finetuning.recipe import Recipe, epochs_for, with_method
+from shared.finetuning.recipe import Recipe, epochs_for
 from shared.finetuning.splits import Shares, split_examples
 from shared.privacy import mask_personal_data
-from shared.records import SPLIT_NAMES, Dataset, SplitName, Splits, class_counts, fingerprint
+from shared.records import SPLIT_NAMES, Dataset, SplitName, Splits, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def train_text_classifier(
     unlabelled: Sequence[str] = (),
     unlabelled_source: Mapping[str, Any] | str | None = None,
     base: TextPredictor | None = None,
+    budget: float | None = None,
 ) -> TrainedVersion:
     """All seven steps, from a data set to a registered version.
 
@@ -90,6 +93,7 @@ def train_text_classifier(
     started = time.monotonic()
     recipe = recipe if seed is None else recipe.model_copy(update={"seed": seed})
     hardware = choose_hardware(device, recipe.precision)
+    check_optimiser(recipe.optimiser, hardware)
     fewest = 1 if base is not None else 2
     splits = prepare_data(dataset, assigned=assigned, shares=shares, fewest=fewest)
     if base is not None:
@@ -100,18 +104,23 @@ def train_text_classifier(
         left_out = len(unlabelled) - len(allowed)
         report.say(f"{len(allowed):,} unlabelled texts; {left_out:,} repeated or labelled removed")
     prepared = time.monotonic()
-    fitted = fit_text_classifier(
-        splits,
-        recipe=recipe,
-        encoder=encoder,
-        hardware=hardware,
-        report=report,
-        descriptions=dataset.descriptions,
-        unlabelled=allowed,
-        base=base,
-        checkpoints=(workspace or registry.root) / "checkpoints" / app,
-        resume=resume,
-    )
+    with FootprintMeter.start(hardware) as meter:
+        fitted = fit_text_classifier(
+            splits,
+            recipe=recipe,
+            encoder=encoder,
+            hardware=hardware,
+            report=report,
+            descriptions=dataset.descriptions,
+            unlabelled=allowed,
+            base=base,
+            budget=budget,
+            checkpoints=(workspace or registry.root) / "checkpoints" / app,
+            resume=resume,
+        )
+        rate = None if fitted.outcome is None else fitted.outcome.examples_per_second
+        footprint = meter.finish(len(splits.train), rate)
+    report.say(f"training: {footprint.line()}")
     trained = time.monotonic()
     evaluation = evaluate_model(fitted.predictor, splits, report, measured_by)
     card = card_of(
@@ -132,6 +141,7 @@ def train_text_classifier(
         source=source,
         unlabelled=(len(allowed), unlabelled_source) if unlabelled else None,
         outcome=fitted.outcome,
+        footprint=footprint,
         facts=fitted.facts,
     )
     version = deploy(registry, app, fitted, splits, card, evaluation, now, report)
@@ -160,13 +170,14 @@ def fit_text_classifier(
     descriptions: Mapping[str, str],
     unlabelled: Sequence[str] = (),
     base: TextPredictor | None = None,
+    budget: float | None = None,
     checkpoints: Path | None = None,
     resume: bool = False,
 ) -> FittedClassifier:
     """Steps 2 to 5 on splits that stand, calibration included; the test split is not looked at.
 
     ``unlabelled`` are texts for the methods that use some, ``base`` is what ``continual`` goes on
-    from.
+    from, ``budget`` the seconds that it may take by an estimate.
     """
     recipe = continuing(recipe, base)
     read = len(in_scope(splits.train))
@@ -174,9 +185,20 @@ def fit_text_classifier(
         splits = join_earlier(splits, Earlier(bank_examples(base)))
         read = recipe.continual.replay * len(base.labels)
         read += len(new_examples(list(splits.train), base))
-    choice = set_hyperparameters(recipe, splits)
     epochs = recipe.epochs or epochs_for(read)
-    recipe = with_method(recipe, choice.method).model_copy(update={"epochs": epochs})
+    choice = set_hyperparameters(
+        recipe,
+        splits,
+        epochs=epochs,
+        encoder=encoder,
+        hardware=hardware,
+        unlabelled=unlabelled,
+        continued=base is not None,
+        budget=budget,
+        checkpoints=checkpoints,
+        resume=resume,
+    )
+    recipe = with_choice(recipe, choice, epochs)
     report.say(f"method {choice.method}: {choice.reason}")
     needs = METHODS[recipe.method].needs_unlabelled or recipe.self_training.rounds
     if needs and not unlabelled:
@@ -246,11 +268,6 @@ def choose_encoder(name: str | None, recipe: Recipe) -> TextEncoder:
     if recipe.marked_spans:
         encoder.pool_marked_spans()
     return encoder
-
-
-def set_hyperparameters(recipe: Recipe, splits: Splits) -> MethodChoice:
-    """Step 4: what ``auto`` stands for, with the reason; all other fields are in the recipe."""
-    return choose_method(recipe.method, class_counts(splits.train), len(splits.labels))
 
 
 def calibrate(

@@ -41,6 +41,7 @@ def train_and_gate(
     unlabelled: Sequence[str] = (),
     unlabelled_source: Mapping[str, Any] | str | None = None,
     base: TextPredictor | None = None,
+    budget: float | None = None,
 ) -> TrainedVersion:
     """Train with progress on standard error, and promote the first version or when asked.
 
@@ -51,9 +52,13 @@ def train_and_gate(
     ``base`` is the version that ``continual`` goes on from. SettingsError for a ``base`` with
     ``folds``: it has learned what the folds hold out.
 
+    ``budget`` is the seconds that the training may take, by an estimate; not with ``folds``.
+
     The log goes to ``runs/<app>-training.jsonl`` below the home. The summary's ``promotion``
     says whether the version is in use now, and why; a refusal by the gate is no error.
     """
+    if folds is not None and budget is not None:
+        raise SettingsError("a budget is for one training: give --budget or --folds, not both")
     if folds is not None and base is not None:
         raise SettingsError(
             "a version that goes on learning cannot be cross-validated: it has learned what the "
@@ -96,6 +101,7 @@ def train_and_gate(
             unlabelled=unlabelled,
             unlabelled_source=unlabelled_source,
             base=base,
+            budget=budget,
         )
     outcome: dict[str, Any] = {"promoted": False, "reason": "not asked for"}
     if promote or registry.in_use(app) is None:
@@ -128,6 +134,7 @@ def evaluate_in_home(
     version: str | None,
     split: str,
     measured_by: Sequence[str] = (),
+    robustness: bool = False,
 ) -> dict[str, Any]:
     """The summary of a version's evaluation, with progress on standard error.
 
@@ -142,6 +149,7 @@ def evaluate_in_home(
             split=split,
             report=report,
             measured_by=measured_by,
+            robustness=robustness,
         )
     unknown = len(evaluated.unknown_labels)
     if unknown:

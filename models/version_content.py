@@ -15,6 +15,7 @@ from typing import Any
 from models.registry import ModelVersion
 from models.text_classifier import TextPredictor
 from shared.evaluation.selective import SelectiveThreshold
+from shared.finetuning.footprint import Footprint
 from shared.finetuning.hardware import Hardware
 from shared.finetuning.loop import TrainingOutcome
 from shared.finetuning.recipe import Recipe
@@ -49,6 +50,7 @@ def card_of(
     source: Mapping[str, Any] | str | None,
     unlabelled: tuple[int, Mapping[str, Any] | str | None] | None = None,
     outcome: TrainingOutcome | None = None,
+    footprint: Footprint | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The model card: enough to know what the version is, and to make it again.
@@ -87,6 +89,7 @@ def card_of(
         },
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "training": None if outcome is None else asdict(outcome),
+        "footprint": None if footprint is None else footprint.as_card(),
         "hardware": {"device": hardware.device, "precision": hardware.precision},
         "code_revision": code_revision(),
         "packages": {
@@ -112,6 +115,7 @@ def summary_of(version: ModelVersion) -> dict[str, Any]:
         "data": {name: card["data"][name] for name in names},
         "seconds": card["seconds"],
         "training": card["training"],
+        "footprint": card.get("footprint"),
         "metrics": card["metrics"],
         "thresholds": card["thresholds"],
         "reason": card["reason"],

@@ -8,13 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.registry import ModelRegistry
-from models.text_classifier import TextPredictor
+from models.text_classifier import TextPredictor, forward
 from models.text_evaluation import evaluate_predictor
 from models.text_training import prepare_data
 from shared.errors import DataError
+from shared.evaluation.robustness import CHANGES, DRAWS, Robustness, measure_robustness
 from shared.finetuning.progress import ProgressReporter
-from shared.records import SPLIT_NAMES, Dataset
+from shared.records import SPLIT_NAMES, Dataset, Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,14 @@ def evaluate_version(
     split: str,
     report: ProgressReporter,
     measured_by: Sequence[str] = (),
+    robustness: bool = False,
 ) -> VersionEvaluation:
     """Measure a version (None: the one in use) on a split of a data set, or on ``all``.
 
     Splits are those that the version was trained with: a text that it was trained on never
     counts as a test text; of another data set what it trained or was tuned on is left out.
-    DataError when no labelled example is left.
+    With ``robustness`` the summary says what changed texts cost, under ``robustness``. DataError
+    when no labelled example is left.
     """
     started = time.monotonic()
     chosen = registry.get(app, version)
@@ -87,4 +93,24 @@ def evaluate_version(
         },
         "metrics": evaluation.metrics,
     }
+    if robustness:
+        inside = [example for example in examples if example.in_scope]
+        summary["robustness"] = robustness_of(predictor, inside, report).as_json()
     return VersionEvaluation(summary, tuple(sorted(unknown)))
+
+
+def robustness_of(
+    predictor: TextPredictor, examples: Sequence[Example], report: ProgressReporter
+) -> Robustness:
+    """What changed texts cost on these in-scope examples; a label that it lacks counts as wrong."""
+    numbers = {label: number for number, label in enumerate(predictor.labels)}
+    truth = np.array([numbers.get(example.label, -1) for example in examples], dtype=np.int64)
+
+    def predict(texts: Sequence[str]) -> NDArray[np.int64]:
+        logits = forward(predictor.classifier, texts, predictor.hardware, report)[1]
+        return logits.argmax(axis=1).astype(np.int64)
+
+    report.start("robustness", len(examples) * (1 + DRAWS * len(CHANGES)))
+    measured = measure_robustness([example.text for example in examples], truth, predict)
+    report.finish()
+    return measured

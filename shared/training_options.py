@@ -47,6 +47,11 @@ def training_options(sample: str) -> Callable[[C], C]:
         click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[auto]"),
         click.option(
+            "--budget",
+            metavar="TIME",
+            help="How long it may take, such as 90s, 5m or 2h: fewer epochs, or a faster method.",
+        ),
+        click.option(
             "--set",
             "fields",
             multiple=True,
@@ -75,6 +80,52 @@ def evaluation_options() -> Callable[[C], C]:
             show_default=True,
         ),
         *_COLUMNS,
+        click.option(
+            "--robustness",
+            is_flag=True,
+            help="Measure under typing errors, capitals, polite prefixes and synonyms, too.",
+        ),
+        _JSON,
+    )
+
+
+def search_options(sample: str) -> Callable[[C], C]:
+    """Data, methods, budget, encoder, seed, fixed fields, resume and output of a search."""
+    return _together(
+        click.option(
+            "--data", help=f"A data set's name, a file, or a database address. [{sample}]"
+        ),
+        click.option(
+            "--train-data", help="Training data, where training and test data are two sources."
+        ),
+        click.option("--test-data", help="The test data that goes with --train-data."),
+        *_COLUMNS,
+        click.option(
+            "--method",
+            "methods",
+            multiple=True,
+            type=click.Choice(list(METHODS)),
+            help="A method to try. Repeatable. [head, full, lora, augmented]",
+        ),
+        click.option(
+            "--budget",
+            default="10m",
+            show_default=True,
+            metavar="TIME",
+            help="How long it searches, such as 90s, 10m or 2h.",
+        ),
+        click.option("--trials", type=click.IntRange(min=1), help="Recipes at most. [no limit]"),
+        click.option("--encoder", help="A Hugging Face name or a folder. [the packaged MiniLM]"),
+        click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[auto]"),
+        click.option(
+            "--set",
+            "fields",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="A field of the recipe that shall not vary. Repeatable.",
+        ),
+        click.option("--resume", is_flag=True, help="Go on with the search that was broken off."),
         _JSON,
     )
 
@@ -98,6 +149,28 @@ def named_data(
     return train_data or data or sample, test_data
 
 
+def data_words(
+    data: str,
+    test: str | None,
+    text_column: str | None,
+    label_column: str | None,
+    query: str | None,
+    encoder: str | None,
+    seed: int,
+) -> list[str]:
+    """The options that name data, encoder and seed, as one gives them to ``triptych train``."""
+    named = (
+        ("--data" if test is None else "--train-data", data),
+        ("--test-data", test),
+        ("--text-column", text_column),
+        ("--label-column", label_column),
+        ("--query", query),
+        ("--encoder", encoder),
+        ("--seed", str(seed)),
+    )
+    return [word for name, value in named if value is not None for word in (name, value)]
+
+
 def parse_fields(fields: tuple[str, ...]) -> dict[str, str | list[str]]:
     """``NAME=VALUE`` pairs as a mapping, ``A,B`` as a list; SettingsError for what is no pair."""
     pairs: dict[str, str | list[str]] = {}
@@ -108,6 +181,13 @@ def parse_fields(fields: tuple[str, ...]) -> dict[str, str | list[str]]:
         parts = [part.strip() for part in value.split(",")]
         pairs[name.strip().replace("-", "_")] = parts if len(parts) > 1 else parts[0]
     return pairs
+
+
+def budget_seconds(text: str | None) -> float | None:
+    """The seconds of ``--budget``; None for none. SettingsError for what is no time."""
+    from shared.finetuning.budget import parse_budget
+
+    return None if text is None else parse_budget(text)
 
 
 def _together(*options: Callable[[C], C]) -> Callable[[C], C]:

@@ -47,8 +47,6 @@ def likely_wrong_labels(
     ``truth`` int [n] and out-of-fold ``probabilities`` float [n, k] belong to the texts at
     ``rows`` (n positions); ``classes`` names the k columns.
     """
-    from cleanlab.filter import find_label_issues
-
     present = np.unique(truth)
     if len(present) < 2:
         return []
@@ -56,16 +54,7 @@ def likely_wrong_labels(
     kept = probabilities[:, present]
     kept = kept / np.maximum(kept.sum(axis=1, keepdims=True), 1e-12)
     own, best = kept[np.arange(len(kept)), column], kept.max(axis=1)
-    suspicious = best > FAR_BETTER * own
-    counted = find_label_issues(
-        column,
-        kept,
-        return_indices_ranked_by="self_confidence",
-        filter_by="low_self_confidence",
-        n_jobs=1,
-    )
-    suspicious[counted] = True
-    suspicious &= best > own
+    suspicious = suspected(column, kept)
     findings = []
     for issue in sorted(np.flatnonzero(suspicious).tolist(), key=lambda row: float(own[row])):
         given, meant = classes[truth[issue]], classes[present[kept[issue].argmax()]]
@@ -78,6 +67,26 @@ def likely_wrong_labels(
         message = f'"{excerpt(texts[rows[issue]])}" is labelled {given}, looks like {meant}'
         findings.append(Finding("likely_wrong_label", "warning", message, (rows[issue],), details))
     return listed(findings, most=2_000)
+
+
+def suspected(truth: NDArray[np.int_], probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which labels are probably wrong, bool [n]; every one of the k classes has examples.
+
+    ``truth`` int [n], ``probabilities`` float [n, k] out of fold, rows adding up to 1.
+    """
+    from cleanlab.filter import find_label_issues
+
+    own, best = probabilities[np.arange(len(truth)), truth], probabilities.max(axis=1)
+    suspicious = best > FAR_BETTER * own
+    counted = find_label_issues(
+        truth,
+        probabilities,
+        return_indices_ranked_by="self_confidence",
+        filter_by="low_self_confidence",
+        n_jobs=1,
+    )
+    suspicious[counted] = True
+    return np.asarray(suspicious & (best > own))
 
 
 def overlapping_classes(

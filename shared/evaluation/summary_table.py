@@ -101,6 +101,13 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
         table.add_row("out-of-scope AUROC", f"{strays['auroc']:.3f}")
         table.add_row("out-of-scope AUPRC", f"{strays['auprc']:.3f}")
         table.add_row("out-of-scope answered", f"{100 * strays['answered']:.2f} %")
+    robustness = summary.get("robustness")
+    if robustness:
+        table.add_section()
+        table.add_row("under changed texts", "accuracy, lost")
+        for name, found in robustness["under"].items():
+            figures = f"{100 * found['accuracy']:.2f} %, {100 * found['lost']:.2f}"
+            table.add_row(f"  {name}", figures)
     for label, text in (summary.get("example_of_each_class") or {}).items():
         table.add_row(f"a {label} one", text if len(text) < 60 else f"{text[:57]}...")
     for title, figures in method_rows(summary):
@@ -108,6 +115,8 @@ def print_summary(summary: dict[str, Any], console: Console | None = None) -> No
     table.add_section()
     seconds = summary["seconds"]
     table.add_row("seconds", ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()))
+    if summary.get("footprint"):
+        table.add_row("footprint", summary["footprint"]["line"])
     if "promotion" in summary:
         promotion = summary["promotion"]
         state = "in use" if promotion["promoted"] else "not in use"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from shared.errors import SettingsError
 
@@ -54,6 +55,86 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     words = ("not enough memory", "can't allocate memory", "out of memory")
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+
+
+def checkpoint_activations(module: object, wanted: bool) -> None:
+    """Whether the transformers in the module keep activations, or compute them again backwards.
+
+    The gradient is the same, for a third more time and a fraction of the memory; a layer at rest
+    keeps nothing in either case. SettingsError for an architecture that cannot. Source: Chen et
+    al., "Training deep nets with sublinear memory cost", 2016, arXiv:1604.06174.
+    """
+    import torch
+    from transformers import PreTrainedModel
+
+    if not isinstance(module, torch.nn.Module):
+        return
+    backbones = [part for part in module.modules() if isinstance(part, PreTrainedModel)]
+    for backbone in backbones:
+        if not wanted:
+            if backbone.is_activation_checkpointing:
+                backbone.activation_checkpointing_disable()
+            continue
+        try:
+            backbone.activation_checkpointing_enable({"use_reentrant": False})
+        except ValueError as error:
+            raise SettingsError(
+                f"{type(backbone).__name__} cannot compute its activations again: leave out "
+                "gradient_checkpointing",
+                field="gradient_checkpointing",
+            ) from error
+        # transformers lets gradients flow into the embeddings, which this way does not need:
+        # resting layers would be computed backwards for nothing.
+        backbone.disable_input_require_grads()
+    if wanted and not backbones:
+        raise SettingsError(
+            "gradient_checkpointing needs a transformer", field="gradient_checkpointing"
+        )
+
+
+def compile_forward(
+    module: Any,
+    hardware: Hardware,
+    say: Callable[[str], None],
+    backend: str | Callable[..., Any] = "inductor",
+) -> Any:
+    """The module's call, compiled by torch.compile on a GPU; its weights and names stay its own.
+
+    On a processor the module itself: compiling takes longer there than it saves. The first call
+    compiles; where that fails, it is said and calls go to the module from then on.
+    """
+    if hardware.device == "cpu":
+        say("torch.compile pays on GPUs only: going on without it on this processor")
+        return module
+    return CompiledForward(module, say, backend)
+
+
+class CompiledForward:
+    """Calls a module through torch.compile as long as that works."""
+
+    def __init__(
+        self, module: Any, say: Callable[[str], None], backend: str | Callable[..., Any]
+    ) -> None:
+        import torch
+
+        self.module = module
+        self.say = say
+        self.compiled: Any = torch.compile(module, dynamic=True, backend=backend)
+
+    def __call__(self, *given: Any) -> Any:
+        """What the module gives."""
+        if self.compiled is None:
+            return self.module(*given)
+        from torch._dynamo.exc import TorchDynamoException
+
+        try:
+            return self.compiled(*given)
+        except TorchDynamoException as error:
+            cause = getattr(error, "inner_exception", error)
+            reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+            self.say(f"torch.compile failed ({reason}): going on without it")
+            self.compiled = None
+            return self.module(*given)
 
 
 def choose_hardware(device: str = "auto", precision: str = "auto") -> Hardware:

@@ -27,8 +27,20 @@ from shared.finetuning.checkpoint import (
     remove_checkpoint,
     save_checkpoint,
 )
-from shared.finetuning.hardware import Hardware, is_out_of_memory
-from shared.finetuning.objectives import Batch, Objective, Supervised, classification_loss
+from shared.finetuning.hardware import (
+    Hardware,
+    checkpoint_activations,
+    compile_forward,
+    is_out_of_memory,
+)
+from shared.finetuning.objectives import (
+    Batch,
+    Forward,
+    Objective,
+    Supervised,
+    classification_loss,
+)
+from shared.finetuning.optimisers import make_optimiser, restore_state, state_tensors
 from shared.finetuning.progress import ProgressReporter
 from shared.finetuning.recipe import Recipe, epochs_for
 
@@ -141,7 +153,9 @@ def train(
     steps = max(1, round(per_epoch * epochs))
     minimised = objective or Supervised.of(recipe, training.truth, classes)
     groups = module.parameter_groups(recipe)
-    optimiser = torch.optim.AdamW(groups, fused=True, betas=(0.9, 0.999))
+    optimiser = make_optimiser(groups, recipe.optimiser, hardware)
+    checkpoint_activations(module, recipe.gradient_checkpointing)
+    forward = compile_forward(module, hardware, report.say) if recipe.compiled else module
     peaks = [group["lr"] for group in optimiser.param_groups]
     named = {name: p for name, p in module.named_parameters() if p.requires_grad}
     average = WeightAverage(named, recipe.averaging_decay) if recipe.averaging_from else None
@@ -151,7 +165,7 @@ def train(
     if resume and checkpoints is not None:
         found = load_checkpoint(checkpoints)
         if found is not None:
-            step, best, waited = _restore(found, identity, named, optimiser, average)
+            step, best, waited, finer = _restore(found, identity, named, optimiser, average)
             report.say(f"going on from step {step} of {steps}")
     resumed_from, started, saved = step, time.monotonic(), time.monotonic()
     stopped = False
@@ -168,8 +182,9 @@ def train(
                 group["lr"] = peak * factor
             parts = parts_of(read.texts.lengths[rows], recipe, minimised.passes)
             loss, finer = _backward(
-                module, minimised, read, rows, parts, finer, (step, steps), hardware, scaler, report
-            )
+                module, forward, minimised, read, rows, parts, finer, (step, steps), hardware,
+                scaler, report,
+            )  # fmt: skip
             if not math.isfinite(loss):
                 message = f"the loss became {loss} at step {step}: lower the learning rate"
                 raise TrainingError(message, step=step)
@@ -185,7 +200,8 @@ def train(
             report.log(event="step", step=step, epoch=step / per_epoch, loss=loss, rate=factor)
             due = time.monotonic() - saved >= recipe.checkpoint_seconds
             if checkpoints is not None and due and step < steps:
-                state = {"step": step, "best": best, "waited": waited, "identity": identity}
+                place = {"step": step, "best": best, "waited": waited, "finer": finer}
+                state = {**place, "identity": identity}
                 save_checkpoint(checkpoints, _capture(state, named, optimiser, average))
                 saved = time.monotonic()
         if validation is not None:
@@ -216,6 +232,7 @@ def _batches_of(read: LabelledTokens, recipe: Recipe, epoch: int) -> list[NDArra
 
 def _backward(
     module: Trainable,
+    forward: Forward,
     objective: Objective,
     training: LabelledTokens,
     rows: NDArray[np.int64],
@@ -237,7 +254,7 @@ def _backward(
                 ids, mask = (t.to(hardware.device) for t in training.texts.batch(part))
                 truth = torch.from_numpy(training.truth[part]).to(hardware.device)
                 with hardware.autocast():
-                    part_loss = objective(module, Batch(ids, mask, truth, part, *place))
+                    part_loss = objective(forward, Batch(ids, mask, truth, part, *place))
                 part_loss = part_loss * (len(part) / len(rows))
                 scaler.scale(part_loss).backward()  # type: ignore[no-untyped-call]
                 loss += float(part_loss.detach())
@@ -295,13 +312,15 @@ def _capture(
     average: WeightAverage | None,
 ) -> Checkpoint:
     tensors = {f"weight/{name}": p.data for name, p in named.items()}
-    for name, parameter in named.items():
-        for key, value in optimiser.state[parameter].items():
-            tensors[f"optimiser/{key}/{name}"] = value
+    remembered = state_tensors(optimiser, named)
+    tensors |= {f"optimiser/{name}": value for name, value in remembered.items()}
     if average is not None:
         tensors |= {f"average/{name}": value for name, value in average.values.items()}
         state = {**state, "averaged": average.count}
-    return Checkpoint({**tensors, "random": torch.get_rng_state()}, state)
+    tensors["random"] = torch.get_rng_state()
+    if any(parameter.is_cuda for parameter in named.values()):
+        tensors["random_gpu"] = torch.cuda.get_rng_state()
+    return Checkpoint(tensors, state)
 
 
 def _restore(
@@ -310,20 +329,22 @@ def _restore(
     named: dict[str, torch.nn.Parameter],
     optimiser: torch.optim.Optimizer,
     average: WeightAverage | None,
-) -> tuple[int, float, int]:
+) -> tuple[int, float, int, int]:
     if found.state["identity"] != identity:
         message = "the checkpoint belongs to other data, encoder or recipe: start without --resume"
         raise TrainingError(message, found=found.state["identity"], wanted=identity)
     for name, parameter in named.items():
         parameter.data.copy_(found.tensors[f"weight/{name}"])
-        optimiser.state[parameter] = {
-            key: found.tensors[f"optimiser/{key}/{name}"].to(
-                "cpu" if key == "step" and not parameter.is_cuda else parameter.device
-            )
-            for key in ("step", "exp_avg", "exp_avg_sq")
-        }
+    begins = "optimiser/"
+    remembered = {
+        k.removeprefix(begins): v for k, v in found.tensors.items() if k.startswith(begins)
+    }
+    restore_state(optimiser, named, remembered)
     if average is not None and found.state["averaged"]:
         average.count = found.state["averaged"]
         average.values = {name: found.tensors[f"average/{name}"] for name in named}
     torch.set_rng_state(found.tensors["random"])
-    return found.state["step"], found.state["best"], found.state["waited"]
+    if "random_gpu" in found.tensors:
+        torch.cuda.set_rng_state(found.tensors["random_gpu"])
+    state = found.state
+    return state["step"], state["best"], state["waited"], state["finer"]

@@ -171,6 +171,42 @@ def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def fields_of_card(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a card's recipe that were somebody's choice, for a recipe of today.
+
+    Fields that a recipe no longer has are left out, and so are defaults and what the card's method
+    set by itself: another method then sets its own.
+    """
+    fields = dict(stored)
+    method = METHODS.get(fields.get("method", "auto"))
+    by_itself = {} if method is None else nested(method.fields)
+    kept = {}
+    for name, value in fields.items():
+        known = Recipe.model_fields.get(name)
+        if known is None:
+            continue
+        if isinstance(value, Mapping):
+            group = {
+                inner: given
+                for inner, given in value.items()
+                if inner in type(known.default).model_fields
+                and not _same(given, getattr(known.default, inner))
+                and not _same(given, by_itself.get(name, {}).get(inner))
+            }
+            if group:
+                kept[name] = group
+        elif not _same(value, known.default) and not _same(value, by_itself.get(name)):
+            kept[name] = value
+    return kept
+
+
+def _same(stored: Any, value: Any) -> bool:
+    """Whether a value out of JSON is that value; a tuple is a list there."""
+    return bool(stored == (list(value) if isinstance(value, tuple) else value)) or bool(
+        stored == value
+    )
+
+
 def with_method(recipe: Recipe, method: Method) -> Recipe:
     """The recipe with that method and what it sets, but for fields that were given by hand."""
     fields = recipe.model_dump(exclude_unset=True)

@@ -21,6 +21,7 @@ from shared.command_line import database, reports_errors, say, user_name
 from shared.records import Dataset
 from shared.settings import Settings
 from shared.training_options import (
+    budget_seconds,
     evaluation_options,
     named_data,
     parse_fields,
@@ -55,6 +56,7 @@ def train(
     encoder: str | None,
     seed: int,
     device: str | None,
+    budget: str | None,
     fields: tuple[str, ...],
     resume: bool,
     promote: bool,
@@ -68,6 +70,7 @@ def train(
     headline. The first version of a machine is put in use at once; a later one with --promote, or
     by `triptych models promote`.
     """
+    seconds = budget_seconds(budget)
     settings = Settings()
     name, test = named_data(data, train_data, test_data, SAMPLE_SOURCE)
     source = DataSource(name, text_column, label_column, query, test)
@@ -97,6 +100,7 @@ def train(
         promote=promote,
         unlabelled=texts,
         unlabelled_source=unlabelled and DataSource(unlabelled).for_card(),
+        budget=seconds,
         base=load_base(settings, APP, continue_from),
         measured_by=MEASURED_BY,
         folds=folds,
@@ -116,6 +120,7 @@ def evaluate(
     text_column: str | None,
     label_column: str | None,
     query: str | None,
+    robustness: bool,
     as_json: bool,
 ) -> None:
     """Measure a version on a split of a data set, as a whole and by agreement and conflict.
@@ -131,7 +136,13 @@ def evaluate(
     from shared.evaluation.summary_table import show_summary
 
     summary = evaluate_in_home(
-        settings, APP, dataset, version=version, split=split, measured_by=MEASURED_BY
+        settings,
+        APP,
+        dataset,
+        version=version,
+        split=split,
+        measured_by=MEASURED_BY,
+        robustness=robustness,
     )
     show_summary({**summary, "example_of_each_class": one_of_each(dataset)}, as_json=as_json)
 

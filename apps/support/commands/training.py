@@ -12,6 +12,7 @@ from data_connectors.data_source import DataSource, announced
 from shared.command_line import reports_errors, user_name
 from shared.settings import Settings
 from shared.training_options import (
+    budget_seconds,
     evaluation_options,
     named_data,
     parse_fields,
@@ -35,6 +36,7 @@ def train(
     encoder: str | None,
     seed: int,
     device: str | None,
+    budget: str | None,
     fields: tuple[str, ...],
     resume: bool,
     promote: bool,
@@ -45,6 +47,7 @@ def train(
     The first version of a machine is put in use at once; a later one with --promote, or by
     `triptych models promote`.
     """
+    seconds = budget_seconds(budget)
     settings = Settings()
     name, test = named_data(data, train_data, test_data, SAMPLE_SOURCE)
     source = DataSource(name, text_column, label_column, query, test)
@@ -69,6 +72,7 @@ def train(
         promote=promote,
         unlabelled=texts,
         unlabelled_source=unlabelled and DataSource(unlabelled).for_card(),
+        budget=seconds,
         base=load_base(settings, APP, continue_from),
     )
     show_summary(trained.summary, as_json=as_json)
@@ -84,6 +88,7 @@ def evaluate(
     text_column: str | None,
     label_column: str | None,
     query: str | None,
+    robustness: bool,
     as_json: bool,
 ) -> None:
     """Measure a version on a split of a data set.
@@ -98,5 +103,7 @@ def evaluate(
     from models.training_run import evaluate_in_home
     from shared.evaluation.summary_table import show_summary
 
-    summary = evaluate_in_home(settings, APP, dataset, version=version, split=split)
+    summary = evaluate_in_home(
+        settings, APP, dataset, version=version, split=split, robustness=robustness
+    )
     show_summary(summary, as_json=as_json)

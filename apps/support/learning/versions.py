@@ -174,14 +174,17 @@ class RegistryModels:
     ) -> Trained:
         """A new version with the encoder and the recipe of ``base``.
 
-        Fields that the recipe no longer has are left out. The method that ``auto`` picked may
-        change with the number of labels.
+        Fields that the recipe no longer has are left out, and so are those that the base's method
+        set by itself. A method that needs more than labelled examples gives way to ``auto``.
         """
         from models.text_training import train_text_classifier
-        from shared.finetuning.recipe import Recipe, make_recipe
+        from shared.finetuning.methods import METHODS
+        from shared.finetuning.recipe import fields_of_card, make_recipe
 
-        stored: Mapping[str, Any] = {} if base is None else base.card["recipe"]
-        kept = {name: value for name, value in stored.items() if name in Recipe.model_fields}
+        kept = {} if base is None else fields_of_card(base.card["recipe"])
+        before = METHODS.get(kept.get("method", "auto"))
+        if before is None or before.needs_unlabelled or before.needs_version:
+            kept.pop("method", None)
         chosen = {} if method is None else {"method": method}
         return train_text_classifier(
             dataset,

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.finetuning.batching import TokenisedTexts, inference_batches, training_batches
+from shared.finetuning.batching import (
+    TokenisedTexts,
+    balanced_rows,
+    inference_batches,
+    training_batches,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -60,3 +65,39 @@ def test_a_batch_is_padded_right_and_masked() -> None:
 def test_lengths_and_ids_must_agree() -> None:
     with pytest.raises(ValueError, match="starts must end"):
         TokenisedTexts(np.array([1, 2], dtype=np.int32), np.array([0, 3]), 0)
+
+
+def test_balanced_rows_draw_each_class_equally_often() -> None:
+    truth = np.array([0] * 90 + [1] * 8 + [2] * 2)
+    drawn = balanced_rows(truth, np.random.default_rng(1))
+    assert len(drawn) == 100
+    assert sorted(np.bincount(truth[drawn]).tolist()) == [33, 33, 34]
+    times = np.bincount(drawn, minlength=100)
+    assert set(times[:90].tolist()) == {0, 1}, "a part of the frequent class, nothing twice"
+    assert set(times[90:98].tolist()) <= {4, 5}, "33 or 34 draws of 8 examples"
+    assert set(times[98:].tolist()) <= {16, 17, 18}, "33 or 34 draws of 2 examples"
+
+
+def test_balanced_rows_of_balanced_classes_are_all_rows() -> None:
+    truth = np.arange(30) % 3
+    drawn = balanced_rows(truth, np.random.default_rng(1))
+    assert sorted(drawn.tolist()) == list(range(30))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=80), st.integers(0, 9))
+def test_balanced_rows_for_any_classes(labels: list[int], seed: int) -> None:
+    truth = np.array(labels)
+    drawn = balanced_rows(truth, np.random.default_rng(seed))
+    assert len(drawn) == len(truth)
+    counts = np.bincount(truth[drawn], minlength=13)[np.unique(truth)]
+    assert counts.max() - counts.min() <= 1
+    np.testing.assert_array_equal(drawn, balanced_rows(truth, np.random.default_rng(seed)))
+
+
+def test_over_epochs_every_frequent_example_is_read() -> None:
+    truth = np.array([0] * 95 + [1] * 5)
+    seen = {
+        row for epoch in range(12) for row in balanced_rows(truth, np.random.default_rng(epoch))
+    }
+    assert len(seen) == 100

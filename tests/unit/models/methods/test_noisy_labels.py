@@ -1,0 +1,98 @@
+"""Training on wrong labels: the weights follow from data and seed, and training heeds them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.methods.noisy_labels import example_weights
+from models.methods.task import FittingTask
+from models.text_training import evaluate_model, fit_text_classifier, prepare_data
+from shared.finetuning.hardware import Hardware
+from shared.finetuning.progress import SilentProgress
+from shared.finetuning.recipe import make_recipe, with_method
+from shared.records import Dataset, Example, Splits
+from tests.fakes.tiny_encoders import WORDS, tiny_encoder
+
+pytestmark = pytest.mark.unit
+
+CPU = Hardware("cpu", "fp32", "test")
+CUES = {"refund": "refund money", "tracking": "parcel track", "billing": "invoice card"}
+
+
+class Told(SilentProgress):
+    """Keeps what was said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+@pytest.fixture(scope="module")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny_encoder(tmp_path_factory.mktemp("encoder")))
+
+
+def noisy(share: float = 0.2, each: int = 60) -> tuple[Splits, set[str]]:
+    """Splits whose training labels are partly wrong, and the keys of the texts that are."""
+    draw = np.random.default_rng(0)
+    examples, wrong = [], set()
+    labels = list(CUES)
+    for number in range(3 * each):
+        label = labels[number % 3]
+        filler = draw.choice(WORDS[12:], size=draw.integers(3, 6)).tolist()
+        example = Example(" ".join([*filler, CUES[label], CUES[label]]), label, "train")
+        if number % 4 == 0:
+            example = Example(example.text, label, "test")
+        elif draw.random() < share:
+            other = labels[(number + 1 + int(draw.integers(2))) % 3]
+            example = Example(example.text, other, "train")
+            wrong.add(example.key)
+        examples.append(example)
+    return prepare_data(Dataset("noisy", tuple(examples))), wrong
+
+
+def task(splits: Splits, encoder: str, report: SilentProgress | None = None) -> FittingTask:
+    recipe = with_method(make_recipe(), "noise_robust")
+    return FittingTask(splits, recipe, CPU, report or SilentProgress(), encoder=encoder)
+
+
+def test_wrong_labels_are_found_and_counted(encoder_folder: str) -> None:
+    splits, wrong = noisy()
+    report = Told()
+    given = task(splits, encoder_folder, report)
+    weights = example_weights(given, given.training)
+    flipped = np.array([example.key in wrong for example in given.training])
+    assert weights.dtype == np.float32
+    assert (weights[flipped] == 0).mean() > 0.8
+    assert (weights[~flipped] == 1).mean() > 0.9
+    found = int((weights == 0).sum())
+    assert any(f"{found} of {len(weights)} labels are probably wrong" in s for s in report.said)
+    assert {"event": "labels", "judged": len(weights), "found": found} in report.events
+
+
+def test_the_same_task_gives_the_same_weights(encoder_folder: str) -> None:
+    given = task(noisy()[0], encoder_folder)
+    first, second = (example_weights(given, given.training) for _ in "ab")
+    np.testing.assert_array_equal(first, second)
+
+
+def test_training_by_it_beats_training_on_everything(encoder_folder: str) -> None:
+    splits, _ = noisy(share=0.4)
+    accuracy = {}
+    for method in ("full", "noise_robust"):
+        fitted = fit_text_classifier(
+            splits,
+            recipe=make_recipe(
+                method=method, epochs=8, batch_size=16, learning_rate=2e-3, averaging_from=0
+            ),
+            encoder=encoder_folder, hardware=CPU, report=SilentProgress(), descriptions={},
+        )  # fmt: skip
+        evaluation = evaluate_model(fitted.predictor, splits, SilentProgress())
+        assert evaluation is not None
+        accuracy[method] = evaluation.metrics["accuracy"]
+    assert accuracy["noise_robust"] >= accuracy["full"]
+    assert accuracy["noise_robust"] > 0.85
