@@ -17,15 +17,20 @@ from shared.finetuning.batching import TokenisedTexts
 from shared.finetuning.linear_head import choose_linear_head, fit_linear_head
 from shared.finetuning.loop import train
 from shared.finetuning.objectives import Objective, Supervised
-from shared.finetuning.zero_shot import SCALE, class_vectors
+from shared.finetuning.zero_shot import class_vectors, zero_shot_head
 from shared.records import Example
 
 
 def adapt_zero_shot(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
-    """Class vectors from the names and descriptions of the classes."""
-    weight = class_vectors(task.labels, encoder.embed, descriptions=task.descriptions)
-    bias = np.zeros(len(task.labels), dtype=np.float32)
-    return classifier_of(encoder, weight, bias, scale=SCALE, cosine=True)
+    """Class vectors from names and descriptions, calibrated against texts without labels."""
+    classes = class_vectors(task.labels, encoder.embed, descriptions=task.descriptions)
+    unlabelled = None
+    if task.unlabelled:
+        task.report.start("embedding texts without labels", len(task.unlabelled))
+        unlabelled = encoder.embed(task.unlabelled, hardware=task.hardware, report=task.report)
+        task.report.finish()
+    head = zero_shot_head(classes, unlabelled)
+    return classifier_of(encoder, head.weight, head.bias, scale=head.scale, cosine=True)
 
 
 def adapt_frozen(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
