@@ -116,7 +116,7 @@ def zero_shot_head(
     names = _unit(classes - trusted * (1 - 1 / count) * classes.mean(axis=0))
     weight = names
     for _ in range(ROUNDS):
-        given = _probabilities(SCALE * texts @ weight.T)
+        given = _probabilities(np.float32(SCALE) * texts @ weight.T)
         weight = _unit(given.T @ texts + WEIGHT_OF_NAME * names)
     scale = SCALE / spread
     return ZeroShotHead(
