@@ -26,6 +26,7 @@ from shared.finetuning.checkpoint import (
     remove_checkpoint,
     save_checkpoint,
 )
+from shared.finetuning.label_propagation import neighbour_graph, propagate
 from shared.finetuning.linear_head import fit_linear_head
 from shared.finetuning.objectives import class_weights
 from shared.finetuning.self_training import (
@@ -138,28 +139,59 @@ def _student(
 
 
 def _label(teacher: TextClassifier, start: TextEncoder, task: FittingTask) -> Labelling:
-    """Calibrated on validation where that is enough, else on what a linear head would get right."""
-    task.report.start("labelling", len(task.unlabelled))
+    """What it says of the unlabelled texts, put right by their neighbours, as probabilities.
+
+    Calibrated on validation where that is enough, else on what a linear head would get right.
+    """
     teacher.eval()
-    vectors, logits = forward(teacher, task.unlabelled, task.hardware, task.report)
-    task.report.finish()
-    held_out = task.validation
+    known, held_out = task.training, task.validation
     strays = [e for e in (*task.splits.train, *task.splits.validation) if not e.in_scope]
-    if len(held_out) < ENOUGH:
-        temperature = matching_temperature(logits, _expected_accuracy(start, task))
-        probabilities = softmax(logits, temperature)
-        return Labelling(probabilities, probabilities.max(axis=1))
-    bank = teacher.encoder.embed([e.text for e in task.training], hardware=task.hardware)
     judged = [*held_out, *strays]
-    held_vectors, held_logits = forward(teacher, [e.text for e in judged], task.hardware)
+    texts = [*(e.text for e in (*known, *judged)), *task.unlabelled]
+    task.report.start("labelling", 2 * len(texts))
+    vectors, logits = forward(teacher, texts, task.hardware, task.report)
+    expected = _expected_accuracy(start, task)
+    if task.recipe.self_training.propagation:
+        before = start.embed(texts, hardware=task.hardware, report=task.report)
+        logits = _propagated(logits, [vectors, before], expected, task)
+    task.report.finish()
+    bank = vectors[: len(known)]
+    places = np.arange(len(known), len(known) + len(judged))
+    asked = logits[len(known) + len(judged) :]
+    if len(held_out) < ENOUGH:
+        temperature = matching_temperature(asked, expected)
+        probabilities = softmax(asked, temperature)
+        return Labelling(probabilities, probabilities.max(axis=1))
     truth = np.concatenate([task.numbers(held_out), np.full(len(strays), -1, dtype=np.int64)])
-    near = neighbour_similarity(held_vectors, bank, _NEIGHBOURS)
-    model, _ = fit_confidence(held_logits, near, truth)
-    probabilities = model.probabilities(logits)
+    near = neighbour_similarity(vectors, bank, _NEIGHBOURS)
+    model, _ = fit_confidence(logits[places], near[places], truth)
+    probabilities = model.probabilities(asked)
     if model.weights is None:
         return Labelling(probabilities, probabilities.max(axis=1))
-    scores = model.in_scope_scores(logits, neighbour_similarity(vectors, bank, _NEIGHBOURS))
+    scores = model.in_scope_scores(asked, near[len(known) + len(judged) :])
     return Labelling(probabilities, model.confidence(probabilities, scores))
+
+
+def _propagated(
+    logits: NDArray[np.float32],
+    views: list[NDArray[np.float32]],
+    expected: float,
+    task: FittingTask,
+) -> NDArray[np.float32]:
+    """Logits [n, k] of labelled, judged and unlabelled texts after their labels have flowed.
+
+    Each row keeps its energy (the logarithm of its summed exponentials), by which texts of no
+    class are told.
+    """
+    settings, known = task.recipe.self_training, task.numbers(task.training)
+    labelled = np.full(len(logits), -1, dtype=np.int64)
+    labelled[: len(known)] = known
+    said = softmax(logits, matching_temperature(logits[len(known) :], expected))
+    flowed = propagate(
+        neighbour_graph(views, settings.neighbours), said, labelled, settings.propagation
+    )
+    energy = np.logaddexp.reduce(logits.astype(np.float64), axis=1, keepdims=True)
+    return np.asarray(np.log(flowed) + energy, dtype=np.float32)
 
 
 def _expected_accuracy(encoder: TextEncoder, task: FittingTask) -> float:

@@ -5,6 +5,8 @@ text teaches a student that starts anew from the pre-trained encoder: with all t
 the teacher, not with its best class alone, and with two passes that must agree. The student is the
 next teacher. A text that is unlike all labelled ones gets no label, however sure the teacher is.
 
+What the teacher says is first put right along a graph of near texts (``label_propagation``).
+
 Source: Xie et al., "Self-training with noisy student", 2020, arXiv:1911.04252; Sohn et al.,
 "FixMatch", 2020, arXiv:2001.07685; Zou et al., "Domain adaptation for semantic segmentation via
 class-balanced self-training", 2018, arXiv:1810.07911.
@@ -30,6 +32,10 @@ class SelfTrainingSettings(MethodSettings):
     """Fields of ``recipe.self_training``."""
 
     rounds: int = Field(default=0, ge=0, le=10, description="of labelling; 0 is never")
+    propagation: float = Field(
+        default=0.95, ge=0, lt=1, description="what a text takes from its neighbours; 0 is nothing"
+    )
+    neighbours: int = Field(default=15, ge=1, le=1_000, description="that a text takes it from")
     confidence: float = Field(default=0.8, gt=0, lt=1, description="least probability of a label")
     most_of_mean: float = Field(
         default=3.0, ge=1, description="texts that a class gets at most, by the mean of classes"
