@@ -33,7 +33,9 @@ class ClassificationHead(nn.Module):
         self, weight: torch.Tensor, bias: torch.Tensor, scale: float, cosine: bool
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weight.float().clone())
+        # scikit-learn's weights lie column by column; what a checkpoint gives back does not.
+        rows = weight.float().clone(memory_format=torch.contiguous_format)
+        self.weight = nn.Parameter(rows)
         self.bias = nn.Parameter(bias.float().clone(), requires_grad=not cosine)
         self.scale = float(scale)
         self.cosine = cosine

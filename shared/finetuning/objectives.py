@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from shared.finetuning.recipe import Recipe
 
+FOCAL_FLOOR = 1e-6
+"""Probability of being wrong below which a focal loss treats all alike."""
+
 Forward = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 """What is trained: token ids and attention mask, both [b, t], to logits [b, classes]."""
 
@@ -170,7 +173,8 @@ def classification_loss(
     )
     if focal_gamma:
         right = torch.softmax(values, dim=-1).gather(1, truth[:, None]).squeeze(1)
-        losses = losses * (1 - right) ** focal_gamma
+        # Below a gamma of 1 the slope at 0 has no end.
+        losses = losses * (1 - right).clamp(min=FOCAL_FLOOR) ** focal_gamma
     weighing = torch.ones_like(losses) if example_weights is None else example_weights
     if weights is not None:
         weighing = weighing * weights[truth]

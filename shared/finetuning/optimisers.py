@@ -77,7 +77,10 @@ def restore_state(
     named: Mapping[str, torch.nn.Parameter],
     tensors: Mapping[str, torch.Tensor],
 ) -> None:
-    """Put back what ``state_tensors`` gave, each on the device of its parameter."""
+    """Put back what ``state_tensors`` gave, each on the device of its parameter.
+
+    Moments lie in memory as the parameter does: fused AdamW goes through both side by side.
+    """
     import torch
 
     for key_and_name, tensor in tensors.items():
@@ -85,5 +88,8 @@ def restore_state(
         parameter = named[name]
         if tensor.ndim == 0 and tensor.dtype == torch.int64:
             optimiser.state[parameter][key] = int(tensor)
+        elif tensor.shape == parameter.shape:
+            moments = torch.empty_like(parameter, dtype=tensor.dtype).detach()
+            optimiser.state[parameter][key] = moments.copy_(tensor)
         else:
             optimiser.state[parameter][key] = tensor.to(parameter.device)
