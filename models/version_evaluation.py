@@ -108,7 +108,8 @@ def robustness_of(
 
     def predict(texts: Sequence[str]) -> NDArray[np.int64]:
         logits = forward(predictor.classifier, texts, predictor.hardware, report)[1]
-        return logits.argmax(axis=1).astype(np.int64)
+        found: NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
+        return found
 
     report.start("robustness", len(examples) * (1 + DRAWS * len(CHANGES)))
     measured = measure_robustness([example.text for example in examples], truth, predict)

@@ -169,7 +169,8 @@ def test_shares_are_shares(field: str) -> None:
             make_recipe(**{f"augmentation.{field}": value})
 
 
-CUES = [["refund", "money"], ["parcel", "track"], ["invoice", "cancel"]]
+CUES = [["refund", "money"], ["parcel", "track"], ["invoice", "quark"]]
+"""No encoder here knows the last word: plain training takes unknown words for a sign of a class."""
 
 
 def messages(count: int, seed: int) -> tuple[list[str], np.ndarray]:
@@ -208,14 +209,14 @@ def measured(folder: Path, share: float) -> Robustness:
 
 
 def _many_typos(text: str, generator: np.random.Generator) -> str:
-    return with_typos(text, generator)
+    return with_typos(with_typos(text, generator), generator)
 
 
 def test_an_augmented_model_loses_less_to_typing_errors(tmp_path: Path) -> None:
-    """Word-level tokens: a mistyped word is an unknown one, which plain training never saw."""
+    """Word-level tokens: a mistyped word is an unknown one."""
     folder = tiny_encoder(tmp_path)
     plain, augmented = measured(folder, 0.0), measured(folder, 0.8)
     assert plain.clean > 0.9
     assert augmented.clean > 0.9
-    assert plain.lost("typos") > 0.02
-    assert augmented.lost("typos") < 0.7 * plain.lost("typos")
+    assert plain.lost("typos") > 0.1
+    assert augmented.lost("typos") < 0.5 * plain.lost("typos")

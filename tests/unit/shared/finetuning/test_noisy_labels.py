@@ -18,11 +18,11 @@ pytestmark = pytest.mark.unit
 CONFIDENT = NoisyLabelSettings(kind="confident")
 
 
-def clusters(classes: int, each: int) -> tuple[np.ndarray, np.ndarray]:
+def clusters(classes: int, each: int, dimensions: int = 16) -> tuple[np.ndarray, np.ndarray]:
     draw = np.random.default_rng(0)
-    centres = draw.normal(size=(classes, 16))
+    centres = draw.normal(size=(classes, dimensions))
     truth = np.repeat(np.arange(classes), each)
-    vectors = centres[truth] + draw.normal(scale=0.5, size=(len(truth), 16))
+    vectors = centres[truth] + draw.normal(scale=0.5, size=(len(truth), dimensions))
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit.astype(np.float32), truth.astype(np.int64)
 
@@ -36,7 +36,7 @@ def flipped(truth: np.ndarray, share: float) -> np.ndarray:
 
 
 def test_flipped_labels_weigh_nothing_and_right_ones_stay() -> None:
-    vectors, truth = clusters(10, 60)
+    vectors, truth = clusters(10, 60, dimensions=256)  # as wide as sentence vectors are
     given = flipped(truth, 0.15)
     result = label_weights(vectors, given, CONFIDENT)
     wrong, dropped = given != truth, result.weights == 0

@@ -83,6 +83,18 @@ def test_eight_bits_come_from_bitsandbytes(eight_bit: type[EightBit]) -> None:
     assert optimiser.param_groups[0]["lr"] == 0.5
 
 
+def test_moments_lie_in_memory_as_their_parameter_does() -> None:
+    """Fused AdamW reads both from end to end: of another order they would be mixed up."""
+    by_column = torch.nn.Parameter(torch.arange(6.0).view(3, 2).T)
+    assert not by_column.is_contiguous()
+    stored = {"exp_avg/wide": torch.arange(6.0).view(2, 3)}
+    optimiser = make_optimiser([{"params": [by_column], "lr": 0.1}], "adamw", CPU)
+    restore_state(optimiser, {"wide": by_column}, stored)
+    moments = optimiser.state[by_column]["exp_avg"]
+    torch.testing.assert_close(moments, stored["exp_avg/wide"])
+    assert moments.stride() == by_column.stride()
+
+
 @pytest.mark.parametrize("name", ["adamw", "adamw_8bit"])
 def test_an_optimiser_goes_on_from_its_checkpoint(
     name: optimisers.OptimiserName, eight_bit: type[EightBit], tmp_path: Path
