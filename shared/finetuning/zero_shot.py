@@ -116,7 +116,7 @@ def zero_shot_head(
     names = _unit(classes - trusted * (1 - 1 / count) * classes.mean(axis=0))
     weight = names
     for _ in range(ROUNDS):
-        given = _probabilities(np.float32(SCALE) * texts @ weight.T)
+        given = _probabilities(texts @ weight.T)
         weight = _unit(given.T @ texts + WEIGHT_OF_NAME * names)
     scale = SCALE / spread
     return ZeroShotHead(
@@ -129,6 +129,6 @@ def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(vectors / np.maximum(lengths, 1e-9), dtype=np.float32)
 
 
-def _probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    values = np.exp(logits - logits.max(axis=1, keepdims=True))
+def _probabilities(cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+    values = np.exp(SCALE * (cosines - cosines.max(axis=1, keepdims=True)))
     return np.asarray(values / values.sum(axis=1, keepdims=True), dtype=np.float32)
