@@ -22,6 +22,7 @@ from shared.errors import EncoderError
 from shared.finetuning.batching import TokenisedTexts, inference_batches
 from shared.finetuning.dropout import ByteDropout
 from shared.finetuning.hardware import Hardware
+from shared.finetuning.low_rank import LowRankSettings
 from shared.finetuning.progress import ProgressReporter
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
@@ -44,6 +45,7 @@ class TextEncoder(nn.Module):
         self.max_length = max_length
         self.pooling: Pooling = pooling
         self.marks: TargetMarks | None = None
+        self.adapters: LowRankSettings | None = None
         self.dimensions = int(backbone.config.hidden_size)  # type: ignore[union-attr,arg-type]
 
     @classmethod
@@ -52,9 +54,14 @@ class TextEncoder(nn.Module):
     ) -> TextEncoder:
         """Load the packaged MiniLM (None or its name), a local folder, or a Hugging Face name.
 
-        Weights must be safetensors, code of a repository is never run. EncoderError says what
-        could not be found, trusted or understood.
+        Weights must be safetensors, code of a repository is never run. Low-rank adapters in a
+        folder are merged into their base. EncoderError says what could not be found, trusted or
+        understood.
         """
+        if name_or_folder is not None and (Path(name_or_folder) / "adapter_config.json").is_file():
+            from models.shared_bases import load_merged
+
+            return load_merged(Path(name_or_folder), max_length=max_length)
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
@@ -169,6 +176,8 @@ class TextEncoder(nn.Module):
     def set_dropout(self, hidden: float, attention: float) -> None:
         """Set the dropout of hidden states and of attention weights, whatever the architecture."""
         for path, module in list(self.backbone.named_modules()):
+            if "lora_dropout" in path:
+                continue
             for attribute in ("dropout_prob", "attention_dropout"):
                 if isinstance(getattr(module, attribute, None), float):
                     setattr(module, attribute, attention)
@@ -177,7 +186,15 @@ class TextEncoder(nn.Module):
                 self.backbone.set_submodule(path, ByteDropout(rate))
 
     def save(self, folder: Path) -> None:
-        """Write weights (safetensors), configuration, tokenizer and pooling."""
+        """Write weights (safetensors), configuration, tokenizer and pooling.
+
+        Of an encoder with adapters these alone, where a name leads to the base they lie beside.
+        """
+        if self.adapters is not None:
+            from models.shared_bases import save_adapted
+
+            save_adapted(self, folder)
+            return
         folder.mkdir(parents=True, exist_ok=True)
         self.backbone.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
         self.tokenizer.save_pretrained(folder)

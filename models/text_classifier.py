@@ -164,7 +164,7 @@ class TextPredictor:
 
         plain = json.loads((version.folder / "classifier.json").read_text(encoding="utf-8"))
         arrays = load_file(version.folder / "classifier.safetensors")
-        encoder = TextEncoder.load(version.folder / "encoder", max_length=plain["max_length"])
+        encoder = _load_served(version.folder / "encoder", plain["max_length"])
         encoder.name = plain["encoder"]
         head = ClassificationHead(
             torch.from_numpy(arrays["weight"]),
@@ -224,6 +224,10 @@ class TextPredictor:
 
         bf16 takes half the time on processors that have it (docs/methods.md has what it changes).
         """
+        if self.encoder.adapters is not None:
+            from models.shared_bases import IN_PROCESS
+
+            IN_PROCESS.place(self.encoder, hardware.device)
         self.classifier.to(hardware.device)
         self.hardware = hardware
 
@@ -302,6 +306,17 @@ class TextPredictor:
 
     def _forward(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return forward(self.classifier, texts, self.hardware)
+
+
+def _load_served(folder: Path, max_length: int) -> TextEncoder:
+    """The version's encoder; adapters share their base with other versions in this process."""
+    from models.low_rank_encoder import holds_adapters
+
+    if not holds_adapters(folder):
+        return TextEncoder.load(folder, max_length=max_length)
+    from models.shared_bases import IN_PROCESS
+
+    return IN_PROCESS.load(folder, max_length=max_length)
 
 
 @torch.inference_mode()

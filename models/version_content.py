@@ -31,7 +31,7 @@ LIMITS = (
 )
 
 
-METHOD_FACTS = ("base", "forgetting", "distillation", "pruning")
+METHOD_FACTS = ("base", "forgetting", "distillation", "pruning", "adapters")
 """What methods tell in the card beside; the summary repeats it."""
 
 

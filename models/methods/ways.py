@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from models.encoder import TextEncoder
 from models.methods.supervised import (
     adapt_frozen,
@@ -43,6 +45,16 @@ def adapt_to_task(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
 
 def train_model(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     """Step 5: by the recipe; ``zero_shot`` and ``head`` are done already."""
+    fitted = _train(classifier, task)
+    if fitted.classifier.encoder.adapters is None:
+        return fitted
+    from models.methods.low_rank import adapter_facts
+
+    facts = {**fitted.facts, "adapters": adapter_facts(fitted.classifier)}
+    return replace(fitted, facts=facts)
+
+
+def _train(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     recipe = task.recipe
     way = METHODS[recipe.method].way
     if way in ("zero_shot", "head"):

@@ -68,7 +68,8 @@ METHODS: Mapping[Method, MethodDescription] = MappingProxyType(
             "Lester et al. 2021",
         ),
         "lora": MethodDescription(
-            "lora", "low-rank corrections beside frozen matrices", "Hu et al. 2021"
+            "lora", "low-rank corrections beside frozen matrices", "Hu et al. 2021",
+            {"learning_rate": 1e-3},
         ),
         "full": MethodDescription("full", "the whole network but its word embeddings", ""),
         "adversarial": MethodDescription(
