@@ -89,6 +89,8 @@ def main() -> None:
         method=chosen.method, seed=chosen.seed, **parse_fields(tuple(chosen.fields))
     )
     splits = prepare_data(dataset, shares=Shares(0.0, 0.0, 0.0) if chosen.all_labels else None)
+    # Zero-shot reads no label: the training texts may be its unlabelled ones.
+    unread = replace(splits, train=()) if recipe.method == "zero_shot" else splits
     with contextlib.redirect_stdout(sys.stderr), ConsoleProgress() as report:
         started, busy = time.perf_counter(), time.process_time()
         fitted = fit_text_classifier(
@@ -98,7 +100,7 @@ def main() -> None:
             hardware=choose_hardware(chosen.device, recipe.precision),
             report=report,
             descriptions=dataset.descriptions,
-            unlabelled=without_held_out(unlabelled, splits),
+            unlabelled=without_held_out(unlabelled, unread),
         )
         seconds, cpu = time.perf_counter() - started, time.process_time() - busy
         evaluation = evaluate_model(fitted.predictor, splits, report)
