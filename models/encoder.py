@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -119,15 +120,21 @@ class TextEncoder(nn.Module):
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Unit vectors float32 [b, dimensions] of token ids and mask, both [b, t]."""
-        hidden = self.backbone(
-            input_ids=input_ids, attention_mask=attention_mask
-        ).last_hidden_state.float()
+        with self._precision(input_ids.device.type):
+            hidden = self.backbone(
+                input_ids=input_ids, attention_mask=attention_mask
+            ).last_hidden_state.float()
         pooled = hidden[:, 0] if self.pooling == "first" else _mean(hidden, attention_mask)
         if self.marks is not None:
             inside = self.marks.inside(input_ids, attention_mask)
             marked = inside.any(dim=1, keepdim=True)
             pooled = torch.where(marked, _mean(hidden, inside), pooled)
         return nn.functional.normalize(pooled, dim=-1)
+
+    def _precision(self, device: str) -> AbstractContextManager[object]:
+        """That around it, or float32 for families whose code fits no other."""
+        family = getattr(self.backbone.config, "model_type", "")
+        return torch.autocast(device, enabled=False) if family in _FLOAT32 else nullcontext()
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -208,6 +215,9 @@ class TextEncoder(nn.Module):
 
 _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"})
 """Families whose positions start behind the padding id, so two of them cannot be used."""
+
+_FLOAT32 = frozenset({"deberta"})
+"""Families that mask attention with a number beyond what bf16 holds."""
 
 _ATTENTION_DROPOUT = ("attention.self.dropout", "attention.attn.dropout", "attention.dropout")
 
