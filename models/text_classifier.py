@@ -328,6 +328,14 @@ def forward(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Unit vectors [n, dimensions] and logits [n, classes] in the order of the texts."""
     vectors = classifier.encoder.embed(texts, hardware=hardware, report=report)
+    return vectors, logits_of(classifier, vectors)
+
+
+@torch.inference_mode()
+def logits_of(classifier: TextClassifier, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits [n, classes] of unit vectors [n, dimensions] that were computed."""
     device = classifier.head.weight.device
-    logits = classifier.head(torch.from_numpy(vectors).to(device)).cpu().numpy()
-    return vectors, logits
+    logits: NDArray[np.float32] = (
+        classifier.head(torch.from_numpy(vectors).to(device)).cpu().numpy()
+    )
+    return logits

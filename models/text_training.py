@@ -25,7 +25,7 @@ from models.methods.continual import bank_examples, continuing, earlier_of, new_
 from models.methods.task import FittingTask, class_numbers, in_scope
 from models.methods.ways import adapt_to_task, train_model
 from models.registry import ModelRegistry, ModelVersion
-from models.text_classifier import TextClassifier, TextPredictor, forward
+from models.text_classifier import TextClassifier, TextPredictor, forward, logits_of
 from models.text_evaluation import Evaluation, evaluate_predictor
 from models.training_plan import set_hyperparameters, with_choice
 from models.version_content import card_of, learning_curves, summary_of, write_version
@@ -44,6 +44,9 @@ from shared.finetuning.recipe import Recipe, epochs_for
 from shared.finetuning.splits import Shares, split_examples
 from shared.privacy import mask_personal_data
 from shared.records import SPLIT_NAMES, Dataset, SplitName, Splits, fingerprint
+
+MOST_FAMILIAR = 5_000
+"""Training examples that tell how familiar texts are where no validation example does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +285,7 @@ def calibrate(
     splits, recipe, report, labels = task.splits, task.recipe, task.report, task.labels
     known = task.training
     report.start("training examples again", len(known))
-    vectors, logits = forward(classifier, [e.text for e in known], report=report)
+    vectors = classifier.encoder.embed([e.text for e in known], report=report)
     report.finish()
     strays = [e for e in (*splits.train, *splits.validation) if not e.in_scope]
     judged = [*in_scope(splits.validation, labels), *strays]
@@ -296,8 +299,10 @@ def calibrate(
         correct = held_logits.argmax(axis=1) == truth
         chosen = choose_threshold(sure, correct, target_error=recipe.target_error)
     else:
-        similarity = neighbour_similarity(vectors, vectors, NEIGHBOURS)
-        confidence, _ = fit_confidence(logits, similarity, class_numbers(known, labels))
+        some = slice(None, None, -(-len(known) // MOST_FAMILIAR) or 1)
+        similarity = neighbour_similarity(vectors[some], vectors, NEIGHBOURS)
+        logits = logits_of(classifier, vectors[some])
+        confidence, _ = fit_confidence(logits, similarity, class_numbers(known[some], labels))
         confidence = replace(confidence, temperature=1.0)
         chosen = SelectiveThreshold(1.01, recipe.target_error, 0.0, 0.0, 1.0, False)
     predictor = TextPredictor(

@@ -25,7 +25,7 @@ from shared.finetuning.continual import (
     new_class_shift,
     replayed_rows,
 )
-from shared.finetuning.distillation import Taught, softened
+from shared.finetuning.distillation import Taught, answers_fit, check_answers, softened
 from shared.finetuning.methods import METHODS
 from shared.finetuning.objectives import Supervised
 from shared.finetuning.recipe import Recipe
@@ -135,6 +135,7 @@ def train_further(classifier: TextClassifier, task: FittingTask) -> FittedModule
     base, settings = _base(task), task.recipe.continual
     examples = lesson_of(task).examples
     truth = task.numbers(examples)
+    check_answers(len(examples), len(base.labels))
     _, held = forward(base.classifier, [example.text for example in examples])
     places = {label: number for number, label in enumerate(task.labels)}
     objective = Taught(
@@ -189,7 +190,10 @@ def _grown_head(
     known = {label: number for number, label in enumerate(base.labels)}
     weight, bias = (part.detach().cpu().numpy() for part in (old.weight, old.bias))
     fresh = np.array([label not in known for label in labels])
-    if not old.cosine and fresh.any() and np.isin(truth, np.flatnonzero(~fresh)).any():
+    # Beside very many classes the mean of a new one must do: fitting it looks at all of them.
+    fits = answers_fit(len(vectors), len(labels))
+    replayed = np.isin(truth, np.flatnonzero(~fresh)).any()
+    if not old.cosine and fits and fresh.any() and replayed:
         cpu = ClassificationHead(old.weight.detach().cpu(), old.bias.detach().cpu(), 1.0, False)
         return extended_head(cpu, base.labels, labels, truth, vectors)
     length = 1.0 if old.cosine else float(np.linalg.norm(weight, axis=1).mean())
@@ -205,7 +209,7 @@ def _grown_head(
     start = np.stack(rows).astype(np.float32)
     if old.cosine:
         start /= np.linalg.norm(start, axis=1, keepdims=True)
-        if fresh.any():
+        if fresh.any() and fits:
             start = fit_new_rows(start, fresh, vectors, truth, old.scale)
     return ClassificationHead(
         torch.from_numpy(start), torch.tensor(offsets), old.scale, cosine=old.cosine

@@ -18,7 +18,7 @@ from models.methods.supervised import adapt_warm, train_supervised
 from models.methods.task import FittedModule, FittingTask
 from models.text_classifier import TextClassifier, forward
 from shared.errors import SettingsError
-from shared.finetuning.distillation import Taught, softened
+from shared.finetuning.distillation import Taught, check_answers, softened
 from shared.finetuning.objectives import Supervised
 from shared.records import Example
 
@@ -41,7 +41,8 @@ def distil(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     """Train the teachers, then the classifier by the labels and the teachers' mean answers.
 
     Texts without labels join with the teachers' answers alone. SettingsError for a soup of
-    teachers whose encoder is not the student's. ``facts`` say how teachers and student do on
+    teachers whose encoder is not the student's, TrainingError where answers are too many to hold.
+    ``facts`` say how teachers and student do on
     validation.
     """
     settings = task.recipe.distillation
@@ -53,6 +54,7 @@ def distil(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     if not task.resume:
         forget_stages(task)
     texts = [*(e.text for e in task.training), *task.unlabelled]
+    check_answers(len(texts), len(task.labels))
     mean: NDArray[np.float32] | None = None
     on_validation: list[NDArray[np.float32]] = []
     told: list[dict[str, Any]] = []

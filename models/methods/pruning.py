@@ -22,7 +22,7 @@ from models.pruned_encoder import (
 )
 from models.text_classifier import TextClassifier, forward
 from shared.finetuning.batching import inference_batches
-from shared.finetuning.distillation import Taught, softened
+from shared.finetuning.distillation import Taught, check_answers, softened
 from shared.finetuning.loop import LabelledTokens
 from shared.finetuning.objectives import Supervised
 from shared.finetuning.pruning import cost_table, needed_heads, needed_layers, spread_layers
@@ -37,13 +37,15 @@ SETTLING = 2
 def prune(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     """Full training, then layers and heads go, then a short distillation from the whole model.
 
-    EncoderError where single heads of the encoder's family cannot be dropped. ``facts`` and the
+    EncoderError where single heads of the encoder's family cannot be dropped, TrainingError where
+    the whole model's answers are too many to hold. ``facts`` and the
     report hold what it cost and what it gained.
     """
     settings, encoder = task.recipe.pruning, classifier.encoder
     depth = len(encoder.layers)
     if settings.heads:
         attention_of(encoder.backbone, encoder.layers[0])
+    check_answers(len(task.training) + len(task.unlabelled), len(task.labels))
     if not task.resume:
         forget_stages(task)
     whole = task.at_stage("whole")

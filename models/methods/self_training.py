@@ -26,6 +26,7 @@ from shared.finetuning.checkpoint import (
     remove_checkpoint,
     save_checkpoint,
 )
+from shared.finetuning.distillation import check_answers
 from shared.finetuning.label_propagation import neighbour_graph, propagate
 from shared.finetuning.linear_head import fit_linear_head
 from shared.finetuning.objectives import class_weights
@@ -58,13 +59,15 @@ def self_train(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     """Train a teacher on the labels, then a student a round on labels and sure texts.
 
     What the teachers of finished rounds said is kept beside the checkpoints, so that a resumed
-    training goes on in the round where it ended. SettingsError without unlabelled texts.
+    training goes on in the round where it ended. SettingsError without unlabelled texts,
+    TrainingError where the teacher's answers are too many to hold.
     """
     settings = task.recipe.self_training
     if not task.unlabelled:
         raise SettingsError(
             "self-training learns from texts without labels: give some with --unlabelled SOURCE"
         )
+    check_answers(len(task.training) + len(task.unlabelled), len(task.labels))
     identity = _identity(task)
     start = copy.deepcopy(classifier.encoder)
     familiar = _familiar(start, task)

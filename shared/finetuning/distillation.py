@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from shared.errors import TrainingError
 from shared.finetuning.method_settings import MethodSettings
 from shared.finetuning.objectives import Batch, Forward, Objective
 
@@ -31,6 +32,26 @@ class DistillationSettings(MethodSettings):
     soup: bool = Field(
         default=False, description="whether the student starts from the teachers' mean weights"
     )
+
+
+MOST_ANSWERS = 50_000_000
+"""Texts times classes of which a teacher's answers are held, several times over, in memory."""
+
+
+def answers_fit(texts: int, classes: int) -> bool:
+    """Whether memory is sure to hold what a teacher says of so many texts."""
+    return texts * classes <= MOST_ANSWERS
+
+
+def check_answers(texts: int, classes: int) -> None:
+    """TrainingError where ``answers_fit`` says no."""
+    if not answers_fit(texts, classes):
+        raise TrainingError(
+            f"a teacher's answers on {texts:,} texts of {classes:,} classes are more than memory "
+            f"should hold ({MOST_ANSWERS:,}): give fewer texts, or train by the method full",
+            texts=texts,
+            classes=classes,
+        )
 
 
 def softened(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

@@ -13,8 +13,9 @@ The first line that holds is taken:
 
 A time budget is held against an estimate by a probe on this device, which knows how long the texts
 are. A method that does not fit gets fewer epochs; where fewer than a quarter of them (or not one)
-would fit, the next line is taken, and `head` at last. Where the largest class has 10 times the
-examples of the median one, classes are weighed in the loss.
+would fit, the next line is taken, and `head` at last. Nor is a method with teachers taken whose
+answers (texts times classes) are more than memory should hold. Where the largest class has 10 times
+the examples of the median one, classes are weighed in the loss.
 
 The median stands for all classes because a mean hides rare ones. No method is taken that needs
 unlabelled text or a version where there is none.
@@ -30,6 +31,7 @@ from typing import Any, Final
 
 from shared.evaluation.label_quality import IMBALANCE
 from shared.finetuning.budget import Estimate, spoken
+from shared.finetuning.distillation import answers_fit
 from shared.finetuning.methods import METHODS, Method
 
 FEW: Final = 4
@@ -122,10 +124,11 @@ def _candidates(
     what = f"{total:,} examples{length} of {len(counts)} classes, {middle} in the median class"
     full: tuple[Method, str] = ("full", f"{what}: enough to fine-tune the whole encoder")
     head: tuple[Method, str] = ("head", f"{what}: the frozen encoder is all that there is time for")
-    if middle < SCARCE and unlabelled >= PLENTY * total:
+    holdable = answers_fit(total + unlabelled, len(counts))
+    if holdable and middle < SCARCE and unlabelled >= PLENTY * total:
         with_more = f"{what}, and {unlabelled:,} unlabelled texts, {unlabelled // total} for each"
         return [("self_training", with_more), full, head]
-    if middle >= ENOUGH_TO_DISTIL and circumstances.budget is not None:
+    if holdable and middle >= ENOUGH_TO_DISTIL and circumstances.budget is not None:
         teachers = f"{what}, and time for several teachers"
         return [("distilled", teachers), full, head]
     return [full, head]

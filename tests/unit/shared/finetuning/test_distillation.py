@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from shared.finetuning.distillation import Taught, softened
+from shared.errors import TrainingError
+from shared.finetuning.distillation import Taught, check_answers, softened
 from shared.finetuning.objectives import Batch, Supervised
 
 pytestmark = pytest.mark.unit
@@ -31,6 +32,12 @@ def test_softened_answers_are_probabilities() -> None:
     np.testing.assert_allclose(hot.sum(axis=1), 1.0, rtol=1e-6)
     assert (hot.max(axis=1) < cold.max(axis=1)).all()
     assert np.isfinite(softened(TEACHER * 1e4, 1.0)).all()
+
+
+def test_more_answers_than_memory_holds_are_refused() -> None:
+    check_answers(10_000, 5_000)
+    with pytest.raises(TrainingError, match="10,001 texts of 5,000 classes"):
+        check_answers(10_001, 5_000)
 
 
 def test_the_loss_is_the_papers() -> None:

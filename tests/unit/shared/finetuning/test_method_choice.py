@@ -40,6 +40,8 @@ def minutes(budget: float, epochs: float = 4, **more: object) -> Circumstances:
         (classes(10, 10), 2, minutes(3_600), "full"),
         (classes(10, 10), 2, minutes(3_600, unlabelled=100), "self_training"),
         (classes(10, 10), 2, minutes(100, unlabelled=100), "full"),
+        (classes(*[20] * 2_000), 2_000, minutes(3_600), "full"),
+        (classes(*[10] * 1_000), 1_000, Circumstances(unlabelled=60_000), "full"),
     ],
 )
 def test_each_line_of_the_table(

@@ -59,6 +59,28 @@ def test_a_class_without_examples_is_refused() -> None:
         fit_linear_head(vectors, truth, classes=5)
 
 
+def test_a_thousand_classes_of_one_example_are_learned() -> None:
+    """Each has a thousandth of the gradient: a fixed tolerance ended before the first step."""
+    vectors, truth = np.eye(1_000, 64, dtype=np.float32), np.arange(1_000)
+    vectors += np.random.default_rng(0).normal(size=vectors.shape).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    head = fit_linear_head(vectors, truth, classes=1_000)
+    assert (np.linalg.norm(head.weight, axis=1) > 0).all()
+    assert (head.logits(vectors).argmax(1) == truth).mean() > 0.9
+
+
+def test_beyond_what_memory_holds_classes_are_their_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, truth = blobs(10, 20)
+    monkeypatch.setattr("shared.finetuning.linear_head.MOST_LOGITS", 200 * 10 - 1)
+    chosen = choose_linear_head(vectors, truth, vectors, truth, classes=10)
+    mean = vectors[truth == 3].mean(axis=0)
+    np.testing.assert_allclose(
+        chosen.weight[3] / np.linalg.norm(chosen.weight[3]), mean / np.linalg.norm(mean), rtol=1e-4
+    )
+    assert (chosen.logits(vectors).argmax(1) == truth).all()
+    assert not chosen.bias.any()
+
+
 def test_names_become_words() -> None:
     assert readable("card_arrival") == "card arrival"
     assert readable("Refund_not_showing_up") == "refund not showing up"
