@@ -36,13 +36,13 @@ class SelfTrainingSettings(MethodSettings):
         default=0.95, ge=0, lt=1, description="what a text takes from its neighbours; 0 is nothing"
     )
     neighbours: int = Field(default=15, ge=1, le=1_000, description="that a text takes it from")
-    confidence: float = Field(default=0.8, gt=0, lt=1, description="least probability of a label")
+    confidence: float = Field(default=0.5, gt=0, lt=1, description="least probability of a label")
     most_of_mean: float = Field(
         default=3.0, ge=1, description="texts that a class gets at most, by the mean of classes"
     )
     weight: float = Field(default=1.0, gt=0, le=10, description="of such a text against a label")
     sharpness: float = Field(
-        default=1.0, gt=0, le=10, description="power to which the probabilities are raised"
+        default=4.0, gt=0, le=10, description="power to which the probabilities are raised"
     )
     consistency: float = Field(
         default=1.0, ge=0, description="weight of how much two passes over such a text disagree"
