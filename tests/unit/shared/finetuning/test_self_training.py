@@ -24,7 +24,8 @@ def test_only_sure_and_familiar_texts_teach() -> None:
     probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.05, 0.95], [0.99, 0.01]])
     sure = probabilities.max(axis=1)
     familiar = np.array([True, True, True, False])
-    found = select(probabilities, sure, familiar, SelfTrainingSettings(confidence=0.8))
+    settings = SelfTrainingSettings(confidence=0.8, sharpness=1.0)
+    found = select(probabilities, sure, familiar, settings)
     assert found.rows.tolist() == [0, 2], "one is unsure, one a stranger however sure"
     np.testing.assert_allclose(found.targets, probabilities[[0, 2]], atol=1e-6)
 
