@@ -68,6 +68,9 @@ def continuing(recipe: Recipe, base: TextPredictor | None) -> Recipe:
     if any(learned == name and known.way in ADAPTED for name, known in METHODS.items()):
         message = f"{base.version} was trained by {learned}: its encoder is not its own to train"
         raise SettingsError(message, field="continue_from")
+    if base.encoder.adapters is not None:
+        message = f"{base.version} lies on a shared encoder, which is not its own to train"
+        raise SettingsError(message, field="continue_from")
     others = {
         "domain.epochs": recipe.domain.epochs,
         "self_training.rounds": recipe.self_training.rounds,

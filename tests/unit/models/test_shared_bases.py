@@ -19,11 +19,12 @@ import torch
 from models.encoder import DEFAULT_ENCODER, DEFAULT_SHA256, TextEncoder
 from models.head_update import update_head
 from models.low_rank_encoder import adapter_tensors, insert_adapters, plain_name
+from models.methods.continual import continuing
 from models.registry import ModelRegistry, ModelVersion
 from models.shared_bases import IN_PROCESS, STORED, SharedBases, weights_sha256
 from models.text_classifier import TextPredictor
 from models.text_training import train_text_classifier
-from shared.errors import EncoderError
+from shared.errors import EncoderError, SettingsError
 from shared.finetuning.hardware import Hardware
 from shared.finetuning.low_rank import LowRankSettings
 from shared.finetuning.progress import SilentProgress
@@ -299,6 +300,8 @@ def test_a_new_class_is_added_to_adapters(base: Path, tmp_path: Path) -> None:
     assert not (updated.folder / "encoder" / STORED).exists()
     predictor = TextPredictor.load(updated)
     assert predictor.labels == ("hours", "refund", "tracking")
+    with pytest.raises(SettingsError, match="shared encoder"):
+        continuing(make_recipe(), predictor)
     np.testing.assert_array_equal(predictor.embed(TEXTS), TextPredictor.load(version).embed(TEXTS))
 
 

@@ -24,7 +24,7 @@ from models.methods.low_rank import adapt_low_rank
 from models.methods.task import FittedModule, FittingTask
 from models.methods.ways import adapt_to_task, train_model
 from models.registry import ModelRegistry
-from models.shared_bases import IN_PROCESS
+from models.shared_bases import IN_PROCESS, STORED
 from models.text_classifier import TextClassifier, TextPredictor, forward
 from models.text_training import prepare_data, train_text_classifier
 from shared.errors import EncoderError, SettingsError, TrainingError
@@ -293,3 +293,34 @@ def test_a_broken_reference_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "saved" / WEIGHTS).write_bytes(b"nothing")
     with pytest.raises(EncoderError, match="cannot be read"):
         TextEncoder.load(tmp_path / "saved")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"self_training.rounds": 1},
+        {"distillation.seeds": 2},
+        {"noise.kind": "confident"},
+        {"adversarial.kind": "smart"},
+        {"adversarial.kind": "fgm"},
+        {"augmentation.share": 0.5},
+        {"unfreeze_until": 0.5, "patience": 1},
+        {"averaging_from": 0.0, "class_weights": "balanced"},
+        {"gradient_checkpointing": True, "accumulation": 2},
+    ],
+)
+def test_it_goes_with_other_stages(folder: Path, tmp_path: Path, fields: dict[str, Any]) -> None:
+    task = task_of(epochs=1, **fields)
+    if "self_training.rounds" in fields:
+        texts = tuple(example.text for example in dataset(seed=1).examples)
+        task = replace(task, unlabelled=texts)
+    task = replace(task, encoder=str(folder))
+    fitted = fit(folder, task)
+    assert fitted.facts["adapters"]["rank"] == 4
+    encoder = fitted.classifier.eval().encoder
+    moved = [n for n, t in adapter_tensors(encoder.backbone).items() if ".lora_B." in n and t.any()]
+    assert moved
+    encoder.save(tmp_path / "saved")
+    assert not (tmp_path / "saved" / STORED).exists(), "the base is as it was"
+    loaded = IN_PROCESS.load(tmp_path / "saved", max_length=128)
+    np.testing.assert_allclose(loaded.embed(TEXTS), encoder.embed(TEXTS), atol=1e-6)
