@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 import torch
 
+from models.confidence import ConfidenceModel
 from models.encoder import DEFAULT_ENCODER, DEFAULT_SHA256, TextEncoder
+from models.explanation import explain
 from models.head_update import update_head
 from models.low_rank_encoder import adapter_tensors, insert_adapters, plain_name
 from models.methods.continual import continuing
 from models.registry import ModelRegistry, ModelVersion
 from models.shared_bases import IN_PROCESS, STORED, SharedBases, weights_sha256
-from models.text_classifier import TextPredictor
+from models.text_classifier import ClassificationHead, TextClassifier, TextPredictor
 from models.text_training import train_text_classifier
 from shared.errors import EncoderError, SettingsError
 from shared.finetuning.hardware import Hardware
@@ -39,7 +41,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TEXTS = ["where is my parcel", "refund the money please", "hi", "it is a card i want now"]
 
 
-def adapted(base: Path, seed: int, rank: int = 2, max_length: int = 32) -> TextEncoder:
+def adapted(base: Path | str, seed: int, rank: int = 2, max_length: int = 32) -> TextEncoder:
     """The encoder with corrections that are not zero."""
     encoder = TextEncoder.load(base, max_length=max_length)
     insert_adapters(encoder, LowRankSettings(rank=rank), seed=seed)
@@ -134,6 +136,19 @@ def test_lengths_do_not_disturb_one_another(ten: list[Path]) -> None:
         found = list(pool.map(lambda e: e.embed([text] * 8), [long, short] * 20))
     for vectors in found[::2]:
         np.testing.assert_allclose(vectors[:1], before, atol=1e-6)
+
+
+def test_an_explanation_reads_through_corrections(ten: list[Path]) -> None:
+    encoder = SharedBases().load(ten[0], max_length=32)
+    head = ClassificationHead(torch.randn(2, encoder.dimensions), torch.zeros(2), 10.0, True)
+    confidence = ConfidenceModel(1.0, 0.0, 1.0, 0.0, 1.0, (0.0, 1.0), None)
+    predictor = TextPredictor(
+        "v", {}, TextClassifier(encoder, head), ("a", "b"), confidence, [],
+        np.zeros((0, encoder.dimensions), dtype=np.float32), 0.5, 0.02,
+    )  # fmt: skip
+    words = explain(predictor, "where is my parcel", "a", steps=8)
+    assert [word.token for word in words] == ["where", "is", "my", "parcel"]
+    assert any(abs(word.weight) > 1e-6 for word in words)
 
 
 def test_a_base_goes_with_its_last_version(ten: list[Path]) -> None:
@@ -251,6 +266,25 @@ def test_sums_are_of_files(base: Path, tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "hub" / "models--some--encoder" / "refs" / "main").write_text("0" * 40)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     assert weights_sha256("some/encoder") == whole
+    named = adapted("some/encoder", 1)
+    named.save(tmp_path / "adapters")
+    stored = json.loads((tmp_path / "adapters" / "base.json").read_text())
+    assert (stored["name"], stored["sha256"]) == ("some/encoder", whole)
+    loaded = SharedBases().load(tmp_path / "adapters", max_length=32)
+    np.testing.assert_array_equal(loaded.embed(TEXTS), named.embed(TEXTS))
+
+
+def test_a_relative_folder_is_found_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_encoder(tmp_path / "here" / "base")
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    encoder = adapted(Path("base"), 1)
+    encoder.save(tmp_path / "adapters")
+    monkeypatch.chdir(tmp_path / "there")
+    loaded = IN_PROCESS.load(tmp_path / "adapters", max_length=32)
+    np.testing.assert_array_equal(loaded.embed(TEXTS), encoder.embed(TEXTS))
 
 
 def version_of(
