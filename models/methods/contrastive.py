@@ -14,7 +14,7 @@ from models.methods.supervised import classifier_of, train_supervised
 from models.methods.task import FittedModule, FittingTask
 from models.text_classifier import TextClassifier
 from shared.finetuning.contrastive import Pairs
-from shared.finetuning.linear_head import choose_linear_head, fit_linear_head
+from shared.finetuning.linear_head import FINAL_TOLERANCE, choose_linear_head, fit_linear_head
 from shared.finetuning.objectives import Supervised
 from shared.finetuning.zero_shot import TEMPLATES, prompts_of
 from shared.records import Example
@@ -90,5 +90,6 @@ def _with_new_head(
         head = fit_linear_head(
             embed(examples), truth, classes=len(task.labels),
             regularisation=task.recipe.head_regularisation, balanced=balanced,
+            tolerance=FINAL_TOLERANCE,
         )  # fmt: skip
     return classifier_of(encoder, head.weight, head.bias, scale=1.0, cosine=False)
