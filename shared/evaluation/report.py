@@ -39,6 +39,7 @@ from shared.evaluation.report_confusions import (
     NAMED_AT_MOST,
     draw_matrix,
     largest_confusions,
+    listed_classes,
     most_confused,
     side_by_side,
 )
@@ -177,7 +178,8 @@ def _view(data: ReportData) -> dict[str, Any]:
     hits = predicted == truth
     confidence = after.max(axis=1) if data.confidence is None else np.asarray(data.confidence)
     correct = hits if data.correct is None else np.asarray(data.correct, dtype=bool)
-    counts = confusion_matrix(truth, predicted, len(labels))
+    listed = listed_classes(truth, predicted, labels)
+    counts = confusion_matrix(listed.truth, listed.predicted, len(listed.labels))
     point = None
     if data.threshold is not None:
         point = measure_threshold(
@@ -189,7 +191,13 @@ def _view(data: ReportData) -> dict[str, Any]:
         )
     curve = risk_coverage(confidence, correct)
     confused = side_by_side(counts, most_confused(counts))
-    everything = side_by_side(counts, list(range(len(labels))))
+    everything = side_by_side(counts, list(range(len(listed.labels))))
+    table = per_class_table(truth, predicted, labels)
+    notes = list(data.notes)
+    if not listed.whole:
+        names = set(listed.labels)
+        table = [row for row in table if row.label in names]
+        notes.append(f"Listed by class: the {len(table)} with the most errors of {len(labels):,}.")
     whole = len(labels) <= NAMED_AT_MOST
     drawn = everything if whole else confused
     gaps = {
@@ -202,7 +210,7 @@ def _view(data: ReportData) -> dict[str, Any]:
         "created": str(data.card.get("created_at", ""))[:16].replace("T", " "),
         "chosen_on": data.chosen_on,
         "split": data.split,
-        "notes": list(data.notes),
+        "notes": notes,
         "n": len(truth),
         "classes": len(labels),
         "accuracy": accuracy(truth, predicted),
@@ -219,15 +227,17 @@ def _view(data: ReportData) -> dict[str, Any]:
         "curve_area": curve.area,
         "scope": _scope(data),
         "splits": _split_counts(data.card),
-        "table": per_class_table(truth, predicted, labels),
-        "pairs": largest_confusions(counts, labels),
+        "table": table,
+        "pairs": largest_confusions(counts, listed.labels),
         "errors": int((~hits).sum()),
         "worst": list(_worst(data, labels, truth, after, confidence)),
         "let_in": list(_let_in(data, confidence)),
         "confused": len(drawn),
-        "matrix": draw_matrix(counts, labels, drawn, 24) if drawn else None,
+        "matrix": draw_matrix(counts, listed.labels, drawn, 24) if drawn else None,
         "matrix_whole": whole,
-        "whole_matrix": None if whole else draw_matrix(counts, labels, everything, 9),
+        "whole_matrix": draw_matrix(counts, listed.labels, everything, 9)
+        if listed.whole and not whole
+        else None,
         "loss_plot": figures.loss_curve(data.curves),
         "accuracy_plot": figures.accuracy_curve(data.curves),
         "reliability_before": figures.reliability(

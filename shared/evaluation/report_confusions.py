@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]
 NAMED_AT_MOST = 26
+MOST_LISTED = 300
+"""Classes up to which each has its row; of more those with the most errors and texts have one."""
 NAMES = 280
 
 
@@ -27,6 +29,43 @@ class Confusion:
     predicted: str
     count: int
     share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """``labels`` that are shown, and texts by their numbers: ``truth`` and ``predicted`` int[n].
+
+    Where there are too many classes the last label stands for all others, ``whole`` is False, and
+    texts are left out that are of one other class and were said to be of another.
+    """
+
+    labels: list[str]
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    whole: bool
+
+
+def listed_classes(
+    truth: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    labels: Sequence[str],
+    most: int = MOST_LISTED,
+) -> Listed:
+    """All classes, or the ``most`` of them that have the most errors; of equals, the most texts."""
+    size = len(labels)
+    if size <= most:
+        return Listed(list(labels), truth, predicted, True)
+    wrong = truth != predicted
+    errors, texts = (
+        np.bincount(truth[rows], minlength=size) + np.bincount(predicted[rows], minlength=size)
+        for rows in (wrong, np.ones(len(truth), dtype=bool))
+    )
+    shown = np.sort(np.lexsort((-texts, -errors))[:most])
+    place = np.full(size, most, dtype=np.int64)
+    place[shown] = np.arange(most)
+    kept = (place[truth] < most) | (place[predicted] < most)
+    names = [*(labels[number] for number in shown), f"{size - most:,} other classes"]
+    return Listed(names, place[truth][kept], place[predicted][kept], False)
 
 
 def largest_confusions(counts: Counts, labels: Sequence[str], most: int = 15) -> list[Confusion]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from shared.evaluation.classification import confusion_matrix
 from shared.evaluation.report_confusions import (
     Confusion,
     draw_matrix,
     largest_confusions,
+    listed_classes,
     most_confused,
     shorten,
     side_by_side,
@@ -33,6 +35,18 @@ def test_the_classes_of_the_largest_pairs_are_chosen() -> None:
     assert most_confused(COUNTS, most=3) == [2, 3]
     assert most_confused(COUNTS) == [0, 1, 2, 3]
     assert most_confused(np.diag([3, 4])) == []
+
+
+def test_of_too_many_classes_those_with_errors_are_listed_and_no_text_of_theirs_is_lost() -> None:
+    truth = np.array([0, 0, 0, 5, 5, 7, 8, 9, 9])
+    said = np.array([0, 0, 5, 5, 9, 7, 8, 9, 8])
+    labels = [f"class {number}" for number in range(10)]
+    assert listed_classes(truth, said, labels).whole
+    listed = listed_classes(truth, said, labels, most=2)
+    assert listed.labels == ["class 5", "class 9", "8 other classes"]
+    assert not listed.whole
+    counts = confusion_matrix(listed.truth, listed.predicted, 3)
+    assert counts.tolist() == [[1, 1, 0], [0, 1, 1], [1, 0, 0]]
 
 
 def test_confused_classes_stand_side_by_side_and_none_is_lost() -> None:
