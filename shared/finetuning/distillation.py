@@ -6,14 +6,14 @@ Source: Hinton et al., "Distilling the knowledge in a neural network", 2015, arX
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from shared.errors import TrainingError
-from shared.finetuning.method_settings import MethodSettings
+from shared.finetuning.method_settings import LISTED, MethodSettings
 from shared.finetuning.objectives import Batch, Forward, Objective
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ class DistillationSettings(MethodSettings):
     seeds: int = Field(
         default=0, ge=0, le=20, description="teachers trained of each encoder; 0 is none"
     )
-    teachers: tuple[str, ...] = Field(default=(), description="their encoders; by default its own")
+    teachers: Annotated[tuple[str, ...], LISTED] = Field(
+        default=(), description="their encoders; by default its own"
+    )
     temperature: float = Field(default=2.0, gt=0, description="that softens the teachers' answers")
     weight: float = Field(default=0.7, ge=0, le=1, description="of the teachers beside the labels")
     soup: bool = Field(

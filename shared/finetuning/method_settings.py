@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+
+def _parts(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+LISTED = BeforeValidator(_parts)
+"""A field that holds several values is written ``a,b`` in a line of text; nothing is none."""
 
 
 class MethodSettings(BaseModel):

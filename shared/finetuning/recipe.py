@@ -15,6 +15,7 @@ from shared.finetuning.contrastive import ContrastiveSettings
 from shared.finetuning.distillation import DistillationSettings
 from shared.finetuning.domain_pretraining import DomainSettings
 from shared.finetuning.low_rank import LowRankSettings
+from shared.finetuning.method_settings import LISTED
 from shared.finetuning.methods import METHODS, Method
 from shared.finetuning.noisy_labels import NoisyLabelSettings
 from shared.finetuning.prompts import PromptSettings
@@ -70,7 +71,7 @@ class Recipe(BaseModel):
         default=0.0, description="share of the steps by which all layers train, the top one first"
     )
     frozen_layers: int = Field(default=0, ge=0, description="lowest layers that are not trained")
-    freeze_at: tuple[Share, ...] = Field(
+    freeze_at: Annotated[tuple[Share, ...], LISTED] = Field(
         default=(0.3, 0.45, 0.6, 0.75),
         description="share of the steps after which layer 0, 1, ... rests",
     )

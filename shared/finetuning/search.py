@@ -190,6 +190,7 @@ def train_command(app: str, words: Sequence[str], fields: Mapping[str, Any]) -> 
     line = ["triptych", "train", app, *words, "--method", str(fields["method"])]
     for name, value in fields.items():
         if name != "method":
-            number = f"{value:g}" if isinstance(value, float) else str(value)
-            line += ["--set", f"{name}={number}"]
+            parts = value if isinstance(value, list | tuple) else [value]
+            written = (f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
+            line += ["--set", f"{name}={','.join(written)}"]
     return shlex.join(line)

@@ -127,3 +127,13 @@ def test_fields_that_a_recipe_no_longer_has_are_left_out() -> None:
     card = {"epochs": 3, "forgotten": 1, "lora": {"rank": 4, "forgotten": 2}, "gone": {"a": 1}}
     assert fields_of_card(card) == {"epochs": 3, "lora": {"rank": 4}}
     assert fields_of_card({"method": "bygone", "epochs": 3})["epochs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("", ()), ("0.5", (0.5,)), ("0.3, 0.6", (0.3, 0.6)), ([0.2], (0.2,))]
+)
+def test_several_values_are_written_with_commas(written: object, meant: tuple[float, ...]) -> None:
+    assert make_recipe(freeze_at=written).freeze_at == meant
+    assert make_recipe(**{"distillation.teachers": "a/b"}).distillation.teachers == ("a/b",)
+    with pytest.raises(SettingsError, match="freeze_at"):
+        make_recipe(freeze_at="half")

@@ -98,9 +98,10 @@ def test_the_best_is_the_most_accurate_then_the_likeliest() -> None:
 
 
 def test_the_command_names_all_that_varies() -> None:
-    fields = {"method": "full", "learning_rate": 2.1e-4, "epochs": 6}
+    fields = {"method": "full", "learning_rate": 2.1e-4, "epochs": 6, "freeze_at": (0.5, 1 / 3)}
     line = train_command("support", ["--data", "my file.csv", "--seed", "3"], fields)
     assert shlex.split(line) == [
         "triptych", "train", "support", "--data", "my file.csv", "--seed", "3",
         "--method", "full", "--set", "learning_rate=0.00021", "--set", "epochs=6",
+        "--set", "freeze_at=0.5,0.333333",
     ]  # fmt: skip
