@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from models.encoder import TextEncoder
+from models.methods.stages import forget_stages
 from models.methods.supervised import (
     adapt_frozen,
     adapt_warm,
@@ -46,6 +47,7 @@ def adapt_to_task(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
 def train_model(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     """Step 5: by the recipe; ``zero_shot`` and ``head`` are done already."""
     fitted = _train(classifier, task)
+    forget_stages(task)
     if fitted.classifier.encoder.adapters is None:
         return fitted
     from models.methods.low_rank import adapter_facts

@@ -94,6 +94,7 @@ def test_a_resumed_training_agrees(
     with pytest.raises(KeyboardInterrupt):
         laboratory.fit(method, report=broken, checkpoints=tmp_path)
     resumed = laboratory.fit(method, checkpoints=tmp_path, resume=True)
+    assert not list(tmp_path.rglob("*.safetensors")), "a finished training leaves no checkpoint"
     np.testing.assert_allclose(
         laboratory.probabilities(resumed), laboratory.probabilities(unbroken), rtol=0, atol=1e-6
     )
