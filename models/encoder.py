@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from models.prompt import Cloze, SoftPrompt, load_prompt, save_prompt
 from models.target_marks import TargetMarks
 from shared.errors import EncoderError
 from shared.finetuning.batching import TokenisedTexts, inference_batches
@@ -47,6 +48,7 @@ class TextEncoder(nn.Module):
         self.pooling: Pooling = pooling
         self.marks: TargetMarks | None = None
         self.adapters: LowRankSettings | None = None
+        self.prompt: SoftPrompt | Cloze | None = None
         self.dimensions = int(backbone.config.hidden_size)  # type: ignore[union-attr,arg-type]
 
     @classmethod
@@ -67,9 +69,8 @@ class TextEncoder(nn.Module):
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        packaged = name_or_folder is None or str(name_or_folder) == DEFAULT_ENCODER
-        source = packaged_folder() if packaged else name_or_folder
-        name = DEFAULT_ENCODER if packaged else str(name_or_folder)
+        source = source_of(name_or_folder)
+        name = DEFAULT_ENCODER if name_or_folder is None else str(name_or_folder)
         if isinstance(source, Path) or Path(str(source)).is_dir():
             _refuse_unsafe(Path(str(source)))
         try:
@@ -94,14 +95,14 @@ class TextEncoder(nn.Module):
             )
         if tokenizer.pad_token_id is None:
             raise EncoderError(f"the tokenizer of {name!r} has no padding token", encoder=name)
-        longest = int(getattr(backbone.config, "max_position_embeddings", max_length) or max_length)
-        offset = 2 if getattr(backbone.config, "model_type", "") in _OFFSET_POSITIONS else 0
-        limit = max(4, min(max_length, longest - offset))
+        limit = max(4, min(max_length, _positions(backbone.config) or max_length))
         config = _read_pooling(Path(str(source)))
         pooling: Pooling = "first" if config.get("pooling_mode_cls_token") else "mean"
         encoder = cls(name, backbone, tokenizer, limit, pooling)
         if config.get(MARKED_SPANS):
             encoder.pool_marked_spans()
+        if (prompt := load_prompt(Path(str(source)), encoder)) is not None:
+            encoder.attach(prompt)
         return encoder
 
     def pool_marked_spans(self) -> None:
@@ -110,6 +111,25 @@ class TextEncoder(nn.Module):
         The vector is then of what is marked, read in its context; see ``TargetMarks``.
         """
         self.marks = TargetMarks.of(self.tokenizer, self.name)
+
+    def attach(self, prompt: SoftPrompt | Cloze) -> None:
+        """From here on read every text with the prompt around it; texts are cut to leave it room.
+
+        A cloze is read at its gap, whatever the pooling.
+        """
+        self.prompt = prompt
+        places = _positions(self.backbone.config)
+        if places is not None:
+            room = places - prompt.length
+            if room < 4:
+                raise EncoderError(
+                    f"{self.name!r} reads {places} tokens: a prompt of {prompt.length} leaves no "
+                    "room for a text",
+                    encoder=self.name,
+                )
+            self.max_length = min(self.max_length, room)
+        if isinstance(prompt, Cloze):
+            self.dimensions = prompt.head.transform.out_features
 
     def tokenise(self, texts: Sequence[str]) -> TokenisedTexts:
         """Token ids of each text, cut at ``max_length`` with the end marker kept."""
@@ -121,9 +141,15 @@ class TextEncoder(nn.Module):
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Unit vectors float32 [b, dimensions] of token ids and mask, both [b, t]."""
         with self._precision(input_ids.device.type):
-            hidden = self.backbone(
-                input_ids=input_ids, attention_mask=attention_mask
-            ).last_hidden_state.float()
+            if isinstance(self.prompt, Cloze):
+                gaps = self.prompt.states(self.backbone, input_ids, attention_mask)
+                return nn.functional.normalize(gaps.float(), dim=-1)
+            if self.prompt is not None:
+                hidden = self.prompt.states(self.backbone, input_ids, attention_mask).float()
+            else:
+                hidden = self.backbone(
+                    input_ids=input_ids, attention_mask=attention_mask
+                ).last_hidden_state.float()
         pooled = hidden[:, 0] if self.pooling == "first" else _mean(hidden, attention_mask)
         if self.marks is not None:
             inside = self.marks.inside(input_ids, attention_mask)
@@ -205,6 +231,8 @@ class TextEncoder(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         self.backbone.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
         self.tokenizer.save_pretrained(folder)
+        if self.prompt is not None:
+            save_prompt(self.prompt, folder)
         pooling = {
             "pooling_mode_cls_token": self.pooling == "first",
             MARKED_SPANS: self.marks is not None,
@@ -220,6 +248,20 @@ _FLOAT32 = frozenset({"deberta"})
 """Families that mask attention with a number beyond what bf16 holds."""
 
 _ATTENTION_DROPOUT = ("attention.self.dropout", "attention.attn.dropout", "attention.dropout")
+
+
+def source_of(name_or_folder: str | Path | None) -> str | Path:
+    """Where an encoder's files are: the packaged MiniLM's folder for None or its name."""
+    if name_or_folder is None or str(name_or_folder) == DEFAULT_ENCODER:
+        return packaged_folder()
+    return name_or_folder
+
+
+def _positions(config: Any) -> int | None:
+    """How many tokens the family's positions hold; None where the configuration does not say."""
+    longest = getattr(config, "max_position_embeddings", None)
+    offset = 2 if getattr(config, "model_type", "") in _OFFSET_POSITIONS else 0
+    return int(longest) - offset if longest else None
 
 
 def packaged_folder() -> Path:

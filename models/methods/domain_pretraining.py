@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
 from models.encoder import TextEncoder
+from models.masked_language import MaskedLanguageHead, new_head, word_embeddings
 from models.methods.task import FittingTask
 from shared.errors import EncoderError, TrainingError
 from shared.finetuning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -19,22 +20,21 @@ from shared.finetuning.loop import LabelledTokens, train
 from shared.finetuning.recipe import Recipe
 from shared.records import fingerprint
 
+HEAD = "masked_language_head."
+"""Stands before the names of the head's weights in a checkpoint."""
+
 
 class MaskedLanguageModel(nn.Module):
-    """An encoder with a head that guesses tokens: a transform, then the word embeddings again.
+    """An encoder with a head that guesses tokens; the output matrix is the word embeddings.
 
-    The transform is new (sentence encoders come without one) and starts as nearly nothing but a
-    normalisation; the output matrix is the input's, as in BERT, and rests.
+    These rest, as in the encoder itself.
     """
 
-    def __init__(self, encoder: TextEncoder) -> None:
+    def __init__(self, encoder: TextEncoder, head: MaskedLanguageHead | None = None) -> None:
         super().__init__()
         self.encoder = encoder
-        words = _word_embeddings(encoder)
-        self.transform = nn.Linear(encoder.dimensions, words.shape[1])
-        nn.init.eye_(self.transform.weight)
-        nn.init.zeros_(self.transform.bias)
-        self.norm = nn.LayerNorm(words.shape[1])
+        words = word_embeddings(encoder)
+        self.head = head or new_head(encoder)
         self.bias = nn.Parameter(torch.zeros(len(words)))
         # Logits of a few units at the start, whatever the size of the embeddings.
         self.scale = nn.Parameter(1.0 / (words.std() * words.shape[1] ** 0.5).detach())
@@ -57,9 +57,8 @@ class MaskedLanguageModel(nn.Module):
             vectors: torch.Tensor = self.encoder(input_ids, attention_mask)
         finally:
             handle.remove()
-        hidden = caught[0].float()
-        states = self.norm(nn.functional.gelu(self.transform(hidden[chosen])))
-        return self.scale * (states @ _word_embeddings(self.encoder).T) + self.bias, vectors
+        states = self.head(caught[0].float()[chosen])
+        return self.scale * (states @ word_embeddings(self.encoder).T) + self.bias, vectors
 
     def parameter_groups(self, recipe: Recipe) -> list[dict[str, object]]:
         """The layers and the head train; embeddings and pooler rest."""
@@ -67,7 +66,7 @@ class MaskedLanguageModel(nn.Module):
         encoder.requires_grad_(False)
         encoder.layers.requires_grad_(True)
         body = [p for p in encoder.parameters() if p.requires_grad]
-        head = [*self.transform.parameters(), *self.norm.parameters(), self.bias, self.scale]
+        head = [*self.head.parameters(), self.bias, self.scale]
         rate, decay = recipe.learning_rate, recipe.weight_decay
         return [
             {"params": head, "lr": recipe.head_learning_rate, "weight_decay": 0.0},
@@ -84,16 +83,23 @@ class MaskedLanguageModel(nn.Module):
         """All layers train all the time: the stage's recipe rests none."""
 
 
-def pretrain(encoder: TextEncoder, task: FittingTask) -> TextEncoder:
+def pretrain(
+    encoder: TextEncoder,
+    task: FittingTask,
+    head: MaskedLanguageHead | None = None,
+    *,
+    name: str = "domain",
+) -> TextEncoder:
     """The encoder, trained in place on the unlabelled and the training texts.
 
-    Held-out texts are not read. What came out is kept beside the checkpoints, so that a resumed
-    training does not do it again. EncoderError for a tokenizer without a mask token.
+    A ``head`` that is given learns with it. Held-out texts are not read. What came out is kept
+    beside the checkpoints of the stage ``name``, so that a resumed training does not do it again.
+    EncoderError for a tokenizer without a mask token.
     """
     settings = task.recipe.domain
     texts = texts_of(task)
     stage = task.at_stage(
-        "domain",
+        name,
         epochs=settings.epochs,
         learning_rate=settings.learning_rate,
         freeze_at=(),
@@ -105,7 +111,7 @@ def pretrain(encoder: TextEncoder, task: FittingTask) -> TextEncoder:
     if tokenizer.mask_token_id is None:
         raise EncoderError(
             f"the tokenizer of {encoder.name!r} has no mask token: it cannot be trained on text "
-            "without labels; leave domain.epochs at 0",
+            "without labels",
             encoder=encoder.name,
         )
     identity = _identity(texts, stage)
@@ -116,18 +122,18 @@ def pretrain(encoder: TextEncoder, task: FittingTask) -> TextEncoder:
                 "the checkpoint belongs to other data, encoder or recipe: start without --resume",
                 path=str(place),
             )
-        encoder.backbone.load_state_dict(found.tensors)
+        _restore(found.tensors, encoder, head)
         return encoder
     masking = Masking(
         special=tuple(tokenizer.all_special_ids),
         mask_id=int(tokenizer.mask_token_id),
-        vocabulary=len(_word_embeddings(encoder)),
+        vocabulary=len(word_embeddings(encoder)),
         share=settings.masked,
     )
     before = encoder.embed(texts, hardware=task.hardware)
     tokens = encoder.tokenise(texts)
     torch.manual_seed(task.recipe.seed)
-    model = MaskedLanguageModel(encoder).to(task.hardware.device)
+    model = MaskedLanguageModel(encoder, head).to(task.hardware.device)
     encoder.set_dropout(task.recipe.dropout, task.recipe.attention_dropout)
     task.report.say(f"masked-language training on {len(texts):,} texts")
     train(
@@ -147,10 +153,21 @@ def pretrain(encoder: TextEncoder, task: FittingTask) -> TextEncoder:
     task.report.say(f"sentence vectors moved by {moved:.3f} of cosine on average")
     encoder.requires_grad_(True)
     if place is not None:
-        save_checkpoint(
-            place, Checkpoint(dict(encoder.backbone.state_dict()), {"identity": identity})
-        )
+        tensors = dict(encoder.backbone.state_dict())
+        if head is not None:
+            tensors |= {f"{HEAD}{key}": tensor for key, tensor in head.state_dict().items()}
+        save_checkpoint(place, Checkpoint(tensors, {"identity": identity}))
     return encoder
+
+
+def _restore(
+    tensors: Mapping[str, torch.Tensor], encoder: TextEncoder, head: MaskedLanguageHead | None
+) -> None:
+    heads = {key.removeprefix(HEAD): t for key, t in tensors.items() if key.startswith(HEAD)}
+    body = {key: t for key, t in tensors.items() if not key.startswith(HEAD)}
+    encoder.backbone.load_state_dict(body)
+    if head is not None:
+        head.load_state_dict(heads)
 
 
 def texts_of(task: FittingTask) -> list[str]:
@@ -159,11 +176,6 @@ def texts_of(task: FittingTask) -> list[str]:
     for text in (*(example.text for example in task.splits.train), *task.unlabelled):
         unique.setdefault(fingerprint(text), text)
     return list(unique.values())
-
-
-def _word_embeddings(encoder: TextEncoder) -> torch.Tensor:
-    weight: torch.Tensor = encoder.backbone.get_input_embeddings().weight  # type: ignore[operator]
-    return weight
 
 
 def _identity(texts: Sequence[str], stage: FittingTask) -> str:

@@ -65,7 +65,7 @@ METHODS: Mapping[Method, MethodDescription] = MappingProxyType(
         ),
         "soft_prompt": MethodDescription(
             "soft_prompt", "trained vectors before the text, everything else frozen",
-            "Lester et al. 2021",
+            "Lester et al. 2021", {"learning_rate": 1e-2, "freeze_at": ()},
         ),
         "lora": MethodDescription(
             "lora", "low-rank corrections beside frozen matrices", "Hu et al. 2021",

@@ -1,0 +1,71 @@
+"""Prompt learning: the masked-language head fills a cloze, or trained vectors steer the encoder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from models.encoder import TextEncoder, source_of
+from models.masked_language import new_head, pretrained_head, word_embeddings
+from models.methods.supervised import adapt_warm, classifier_of
+from models.methods.task import FittingTask
+from models.prompt import Cloze, SoftPrompt, mask_token
+from models.text_classifier import TextClassifier
+from shared.finetuning.prompts import verbalise
+from shared.finetuning.zero_shot import readable
+
+
+def adapt_cloze(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
+    """A cloze around every text; the head starts from the words of each class (the verbaliser).
+
+    Where the encoder's files hold no masked-language head, one is trained on the texts first.
+    EncoderError for a tokenizer without a mask token.
+    """
+    mask_token(encoder.tokenizer, encoder.name)
+    head = pretrained_head(source_of(encoder.name))
+    if head is None:
+        head = new_head(encoder)
+        if task.recipe.prompt.pretraining:
+            from models.methods.domain_pretraining import pretrain
+
+            settings = task.recipe.domain.model_copy(
+                update={"epochs": task.recipe.prompt.pretraining}
+            )
+            recipe = task.recipe.model_copy(update={"domain": settings})
+            encoder = pretrain(encoder, replace(task, recipe=recipe), head, name="cloze")
+    cloze = Cloze.of(task.recipe.prompt.template, encoder.tokenizer, encoder.name, head)
+    encoder.attach(cloze.to(task.hardware.device))
+    embeddings = word_embeddings(encoder).detach().float().cpu().numpy()
+    unknown = encoder.tokenizer.unk_token_id
+    words = [
+        encoder.tokenizer(f" {readable(label)}", add_special_tokens=False)["input_ids"] or [unknown]
+        for label in task.labels
+    ]
+    weight = verbalise(words, embeddings)
+    bias = np.zeros(len(task.labels), dtype=np.float32)
+    return classifier_of(encoder, weight, bias, scale=task.recipe.head_scale, cosine=True)
+
+
+def adapt_soft_prompt(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
+    """Vectors before every text, which start as words of the vocabulary; the encoder rests."""
+    from peft import PromptTuningConfig, PromptTuningInit
+    from peft.tuners.prompt_tuning import PromptEmbedding
+
+    words = encoder.backbone.get_input_embeddings()  # type: ignore[operator]
+    configuration = PromptTuningConfig(
+        num_virtual_tokens=task.recipe.prompt.tokens,
+        token_dim=words.weight.shape[1],
+        num_transformer_submodules=1,
+        prompt_tuning_init=PromptTuningInit.SAMPLE_VOCAB,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(task.recipe.seed)
+        start = PromptEmbedding(configuration, words).embedding.weight  # type: ignore[no-untyped-call]
+    encoder.attach(SoftPrompt(start).to(task.hardware.device))
+    classifier = adapt_warm(encoder, task)
+    encoder.requires_grad_(False)
+    assert encoder.prompt is not None
+    encoder.prompt.requires_grad_(True)
+    return classifier
