@@ -16,6 +16,7 @@ from models.text_classifier import TextClassifier
 from shared.finetuning.contrastive import Pairs
 from shared.finetuning.linear_head import FINAL_TOLERANCE, choose_linear_head, fit_linear_head
 from shared.finetuning.objectives import Supervised
+from shared.finetuning.recipe import epochs_for
 from shared.finetuning.zero_shot import TEMPLATES, prompts_of
 from shared.records import Example
 
@@ -43,7 +44,9 @@ def train_contrastive(classifier: TextClassifier, task: FittingTask) -> FittedMo
         task.recipe.seed,
     )
     # A text is told from those of its part of a batch alone: parts are large.
-    recipe = task.recipe.model_copy(update={"part_tokens": PARTS * task.recipe.part_tokens})
+    recipe = task.recipe
+    epochs = settings.share_of_epochs * (recipe.epochs or epochs_for(len(examples)))
+    recipe = recipe.model_copy(update={"part_tokens": PARTS * recipe.part_tokens, "epochs": epochs})
     # The classifier gives logits alone; the vectors are caught on their way to the head.
     handle = encoder.register_forward_hook(catch)
     try:

@@ -40,6 +40,9 @@ class ContrastiveSettings(MethodSettings):
     weight: float = Field(
         default=0.5, ge=0, le=1, description="of the pairs; the rest is the labels' own loss"
     )
+    share_of_epochs: float = Field(
+        default=0.3, gt=0, le=1, description="of what a training of the recipe reads"
+    )
     names: int = Field(
         default=2, ge=0, le=4, description="sentences with its name that join each class"
     )

@@ -60,7 +60,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def task_of(folder: Path | None = None, each: int = 10, **fields: Any) -> FittingTask:
     given = {
         "epochs": 25, "batch_size": 8, "learning_rate": 2e-3, "checkpoint_seconds": 0,
-        "freeze_at": (), **fields,
+        "freeze_at": (), "contrastive.share_of_epochs": 1.0, **fields,
     }  # fmt: skip
     recipe = make_recipe(method="contrastive", **given)
     splits = Splits(examples(each, 0), (), (), examples(12, 2))
@@ -150,6 +150,16 @@ def test_a_resumed_training_agrees(encoder: Path, tmp_path: Path, stop: int) -> 
     np.testing.assert_allclose(
         logits(resumed.classifier, task), logits(whole.classifier, task), atol=1e-5
     )
+
+
+def test_it_reads_a_share_of_the_epochs(encoder: Path) -> None:
+    whole, half = (
+        fit(encoder, task_of(epochs=2, **{"contrastive.share_of_epochs": share})).outcome
+        for share in (1.0, 0.5)
+    )
+    assert whole is not None
+    assert half is not None
+    assert whole.steps == 2 * half.steps > 0
 
 
 def test_the_penalty_is_chosen_where_there_is_validation(encoder: Path) -> None:
