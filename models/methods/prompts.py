@@ -18,10 +18,11 @@ from shared.finetuning.zero_shot import readable
 
 
 def adapt_cloze(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
-    """A cloze around every text; the head starts from the words of each class (the verbaliser).
+    """A cloze around every text; class vectors start from the words of each class (the verbaliser).
 
-    Where the encoder's files hold no masked-language head, one is trained on the texts first.
-    EncoderError for a tokenizer without a mask token.
+    ``prompt.words`` says how much of the start is the words', and how much logistic regression at
+    the gap. Where the encoder's files hold no masked-language head, one is trained on the texts
+    first. EncoderError for a tokenizer without a mask token.
     """
     mask_token(encoder.tokenizer, encoder.name)
     head = pretrained_head(source_of(encoder.name))
@@ -43,9 +44,16 @@ def adapt_cloze(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
         encoder.tokenizer(f" {readable(label)}", add_special_tokens=False)["input_ids"] or [unknown]
         for label in task.labels
     ]
-    weight = verbalise(words, embeddings)
-    bias = np.zeros(len(task.labels), dtype=np.float32)
-    return classifier_of(encoder, weight, bias, scale=task.recipe.head_scale, cosine=True)
+    said = torch.from_numpy(verbalise(words, embeddings)).to(task.hardware.device)
+    share = task.recipe.prompt.words
+    if share == 1.0:
+        bias = np.zeros(len(task.labels), dtype=np.float32)
+        weight = said.cpu().numpy()
+        return classifier_of(encoder, weight, bias, scale=task.recipe.head_scale, cosine=True)
+    classifier = adapt_warm(encoder, task)
+    with torch.no_grad():
+        classifier.head.weight.mul_(1 - share).add_(share * said)
+    return classifier
 
 
 def adapt_soft_prompt(encoder: TextEncoder, task: FittingTask) -> TextClassifier:

@@ -33,6 +33,12 @@ class PromptSettings(MethodSettings):
         le=1_000,
         description="epochs of masked-language training where an encoder has no such head",
     )
+    words: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="share of the words in a cloze's first class vectors; the rest is fitted",
+    )
     tokens: int = Field(default=20, ge=1, le=200, description="trained vectors of a soft prompt")
 
     @field_validator("template")
