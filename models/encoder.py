@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.prompt import Cloze, SoftPrompt, load_prompt, save_prompt
+from models.prompt import Cloze, SoftPrompt, load_prompt, refuse_closed, save_prompt
 from models.target_marks import TargetMarks
 from shared.errors import EncoderError
 from shared.finetuning.batching import TokenisedTexts, inference_batches
@@ -117,6 +117,7 @@ class TextEncoder(nn.Module):
 
         A cloze is read at its gap, whatever the pooling.
         """
+        refuse_closed(self.backbone, self.name)
         self.prompt = prompt
         places = _positions(self.backbone.config)
         if places is not None:

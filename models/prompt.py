@@ -8,6 +8,7 @@ what the masked-language head makes of the gap in it.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,9 +72,9 @@ class Cloze(nn.Module):
         """
         mask_id = mask_token(tokenizer, name)
         before, after = (
-            tokenizer(part.replace("{mask}", tokenizer.mask_token), add_special_tokens=False)[
-                "input_ids"
-            ]
+            tokenizer(
+                part.rstrip().replace("{mask}", tokenizer.mask_token), add_special_tokens=False
+            )["input_ids"]
             for part in split_template(template)
         )
         return cls(template, before, after, mask_id, head)
@@ -106,15 +107,25 @@ def mask_token(tokenizer: Any, name: str) -> int:
     return int(tokenizer.mask_token_id)
 
 
+def refuse_closed(backbone: nn.Module, name: str) -> None:
+    """EncoderError for a family that takes token ids alone: nothing can be put around a text."""
+    if "inputs_embeds" not in inspect.signature(backbone.forward).parameters:
+        raise EncoderError(
+            f"{name!r} takes no embeddings in place of token ids: it can have no prompt",
+            encoder=name,
+        )
+
+
 def save_prompt(prompt: SoftPrompt | Cloze, folder: Path) -> None:
     """Write weights (safetensors) and what kind it is."""
     from safetensors.torch import save_file
 
     tensors = {name: t.detach().cpu().contiguous() for name, t in prompt.state_dict().items()}
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    kind = {"kind": "soft"} if isinstance(prompt, SoftPrompt) else {"kind": "cloze"}
+    kind: dict[str, object] = {"kind": "soft"}
     if isinstance(prompt, Cloze):
-        kind["template"] = prompt.template
+        epsilon = prompt.head.norm.eps
+        kind = {"kind": "cloze", "template": prompt.template, "epsilon": epsilon}
     text = json.dumps(kind, ensure_ascii=False, indent=1)
     (folder / CONFIGURATION).write_text(text, encoding="utf-8")
 
@@ -133,6 +144,7 @@ def load_prompt(folder: Path, encoder: TextEncoder) -> SoftPrompt | Cloze | None
             return SoftPrompt(tensors["vectors"])
         down, up = tensors["head.transform.weight"].shape[::-1]
         head = MaskedLanguageHead(down, up)
+        head.norm.eps = float(kind["epsilon"])
         cloze = Cloze.of(kind["template"], encoder.tokenizer, encoder.name, head)
         cloze.load_state_dict(tensors)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
