@@ -25,10 +25,14 @@ PARTS = 4
 
 
 def train_contrastive(classifier: TextClassifier, task: FittingTask) -> FittedModule:
-    """Train encoder and head in place on texts and their partners, then fit a head anew."""
+    """Train encoder and head in place on texts and their partners, then fit a head anew.
+
+    The encoder's weights end part of the way between where they began and what was trained.
+    """
     settings, encoder = task.recipe.contrastive, classifier.encoder
     examples = [*task.training, *names_as_examples(task)]
     tokens = task.tokens(encoder, examples)
+    began = {name: weight.detach().clone() for name, weight in encoder.named_parameters()}
     caught: list[torch.Tensor] = []
 
     def catch(_module: torch.nn.Module, _given: object, output: torch.Tensor) -> None:
@@ -59,6 +63,9 @@ def train_contrastive(classifier: TextClassifier, task: FittingTask) -> FittedMo
         )
     finally:
         handle.remove()
+    with torch.no_grad():
+        for name, weight in encoder.named_parameters():
+            weight.lerp_(began[name], 1 - settings.kept)
     return FittedModule(_with_new_head(encoder, examples, task), fitted.outcome)
 
 

@@ -8,7 +8,8 @@ Source: Khosla et al., "Supervised contrastive learning", 2020, arXiv:2004.11362
 Tunstall et al., "Efficient few-shot learning without prompts" (SetFit), 2022, arXiv:2209.11055
 (a head on the trained encoder); Gao et al., "SimCSE", 2021, arXiv:2104.08821 (dropout as the other
 view); Zhang et al., "Few-shot intent detection via contrastive pre-training and fine-tuning", 2021,
-arXiv:2109.06349 (the labels' own loss beside it).
+arXiv:2109.06349 (the labels' own loss beside it); Wortsman et al., "Robust fine-tuning of zero-shot
+models" (WiSE-FT), 2022, arXiv:2109.01903 (weights half the way back to the pre-trained ones).
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ class ContrastiveSettings(MethodSettings):
     )
     share_of_epochs: float = Field(
         default=0.3, gt=0, le=1, description="of what a training of the recipe reads"
+    )
+    kept: float = Field(
+        default=0.5, gt=0, le=1, description="of how far the weights went from where they began"
     )
     names: int = Field(
         default=2, ge=0, le=4, description="sentences with its name that join each class"

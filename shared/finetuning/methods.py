@@ -57,7 +57,7 @@ METHODS: Mapping[Method, MethodDescription] = MappingProxyType(
         ),
         "contrastive": MethodDescription(
             "contrastive", "texts of one class drawn together in pairs, then a head",
-            "Tunstall et al. 2022",
+            "Tunstall et al. 2022; Khosla et al. 2020", {"learning_rate": 1e-4},
         ),
         "cloze": MethodDescription(
             "cloze", "the masked-language head fills a template; label words are classes",

@@ -60,7 +60,8 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def task_of(folder: Path | None = None, each: int = 10, **fields: Any) -> FittingTask:
     given = {
         "epochs": 25, "batch_size": 8, "learning_rate": 2e-3, "checkpoint_seconds": 0,
-        "freeze_at": (), "contrastive.share_of_epochs": 1.0, **fields,
+        "freeze_at": (), "contrastive.share_of_epochs": 1.0,
+        "contrastive.kept": 1.0, **fields,
     }  # fmt: skip
     recipe = make_recipe(method="contrastive", **given)
     splits = Splits(examples(each, 0), (), (), examples(12, 2))
@@ -160,6 +161,20 @@ def test_it_reads_a_share_of_the_epochs(encoder: Path) -> None:
     assert whole is not None
     assert half is not None
     assert whole.steps == 2 * half.steps > 0
+
+
+def test_weights_end_part_of_the_way(encoder: Path) -> None:
+    start, whole, half = (
+        dict(fitted.backbone.named_parameters())
+        for fitted in (
+            TextEncoder.load(encoder),
+            fit(encoder, task_of(epochs=2)).classifier.encoder,
+            fit(encoder, task_of(epochs=2, **{"contrastive.kept": 0.5})).classifier.encoder,
+        )
+    )
+    for name, weight in half.items():
+        torch.testing.assert_close(weight, (start[name] + whole[name]) / 2, msg=name)
+    assert any(not torch.equal(start[name], whole[name]) for name in half)
 
 
 def test_the_penalty_is_chosen_where_there_is_validation(encoder: Path) -> None:
