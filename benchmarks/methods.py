@@ -166,22 +166,23 @@ def shown(result: Mapping[str, Any]) -> str:
         "# Methods of fine-tuning, measured",
         "",
         f"`make bench-methods`, by parts (`--rows`), on {kind['processor']}, {kind['cores']} cores,"
-        f" torch {kind['torch']}; accuracy in percent, mean ± standard deviation over the seeds. Data is"
-        " Banking77 unless said; few-shot rows train on all texts of the published draw.",
+        f" torch {kind['torch']}, one thread each; accuracy in percent, mean ± standard deviation over"
+        " the seeds. Data is Banking77 unless said; few-shot rows train on all texts of the published"
+        " draw. Other work ran beside: compare processor seconds, and these within a third.",
         "",
-        "| what | accuracy | seeds | seconds | revision | reach |",
-        "|---|---|---|---|---|---|",
+        "| what | accuracy | seeds | seconds | processor seconds | revision | reach |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in ROWS:
         runs = result["rows"].get(row.name)
         if not runs:
-            lines.append(f"| {row.name} | not yet | | | | {row.reach} |")
+            lines.append(f"| {row.name} | not yet | | | | | {row.reach} |")
             continue
         lines.append(f"| {row.name} | {_figures(runs)} | {row.reach} |")
     for name in SPECIAL:
         runs = result["rows"].get(name)
         lines.append(
-            f"| {name} | {_figures(runs)} | |" if runs else f"| {name} | not yet | | | | |"
+            f"| {name} | {_figures(runs)} | |" if runs else f"| {name} | not yet | | | | | |"
         )
     lost = _lost(result)
     return "\n".join([*lines, "", *lost])
@@ -191,7 +192,9 @@ def _figures(runs: Sequence[Mapping[str, Any]]) -> str:
     accuracy = spread([100 * run["accuracy"] for run in runs])
     seeds = ", ".join(str(run["seed"]) for run in runs)
     seconds = f"{statistics.mean(run['seconds'] for run in runs):.0f}"
-    return f"{accuracy} | {seeds} | {seconds} | {runs[-1]['revision']}"
+    busy = [run["cpu_seconds"] for run in runs if "cpu_seconds" in run]
+    spent = f"{statistics.mean(busy):.0f}" if busy else ""
+    return f"{accuracy} | {seeds} | {seconds} | {spent} | {runs[-1]['revision']}"
 
 
 def _lost(result: Mapping[str, Any]) -> list[str]:
