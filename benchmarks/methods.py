@@ -166,9 +166,9 @@ def shown(result: Mapping[str, Any]) -> str:
         "# Methods of fine-tuning, measured",
         "",
         f"`make bench-methods`, by parts (`--rows`), on {kind['processor']}, {kind['cores']} cores,"
-        f" torch {kind['torch']}, one thread each; accuracy in percent, mean ± standard deviation over"
-        " the seeds. Data is Banking77 unless said; few-shot rows train on all texts of the published"
-        " draw. Other work ran beside: compare processor seconds, and these within a third.",
+        f" torch {kind['torch']}, one thread each; accuracy in percent, mean ± standard deviation"
+        " over the seeds. Data is Banking77 unless said; few-shot rows train on all texts of the"
+        " published draw. Other work ran beside: compare processor seconds, within a third.",
         "",
         "| what | accuracy | seeds | seconds | processor seconds | revision | reach |",
         "|---|---|---|---|---|---|---|",
