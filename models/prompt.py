@@ -50,7 +50,11 @@ class SoftPrompt(nn.Module):
 
 
 class Cloze(nn.Module):
-    """A template with a gap around every text; ``before`` and ``after`` are its token ids."""
+    """A template with a gap around every text; ``before`` and ``after`` are its token ids.
+
+    ``centre`` [embedding dimensions] is what the head makes of the gap whatever the text: it is
+    taken away, as calibration takes away what a template says by itself.
+    """
 
     def __init__(
         self, template: str, before: Sequence[int], after: Sequence[int], mask_id: int,
@@ -61,6 +65,7 @@ class Cloze(nn.Module):
         self.head = head
         self.register_buffer("before", torch.tensor(before, dtype=torch.long), persistent=False)
         self.register_buffer("after", torch.tensor(after, dtype=torch.long), persistent=False)
+        self.register_buffer("centre", torch.zeros(head.transform.out_features))
         self.in_front = mask_id in before
         self.gap = (list(before) if self.in_front else list(after)).index(mask_id)
 
@@ -87,7 +92,9 @@ class Cloze(nn.Module):
     def states(
         self, backbone: nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor
     ) -> torch.Tensor:
-        """What the masked-language head makes of the gap, [b, embedding dimensions]."""
+        """What the masked-language head makes of the gap, [b, embedding dimensions], seen from the
+        centre.
+        """
         words = backbone.get_input_embeddings().weight  # type: ignore[operator]
         hidden = _read_around(
             backbone, input_ids, attention_mask, words[self.before], words[self.after]
@@ -96,7 +103,7 @@ class Cloze(nn.Module):
         place = torch.full_like(ends, 1) if self.in_front else ends + len(self.before)  # type: ignore[arg-type]
         rows = torch.arange(len(hidden), device=hidden.device)
         states: torch.Tensor = self.head(hidden[rows, place + self.gap].float())
-        return states
+        return states - self.centre
 
 
 def mask_token(tokenizer: Any, name: str) -> int:

@@ -38,6 +38,7 @@ def adapt_cloze(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
             encoder = pretrain(encoder, replace(task, recipe=recipe), head, name="cloze")
     cloze = Cloze.of(task.recipe.prompt.template, encoder.tokenizer, encoder.name, head)
     encoder.attach(cloze.to(task.hardware.device))
+    cloze.centre.copy_(_mean_state(encoder, cloze, task))
     embeddings = word_embeddings(encoder).detach().float().cpu().numpy()
     unknown = encoder.tokenizer.unk_token_id
     words = [
@@ -54,6 +55,25 @@ def adapt_cloze(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
     with torch.no_grad():
         classifier.head.weight.mul_(1 - share).add_(share * said)
     return classifier
+
+
+def _mean_state(encoder: TextEncoder, cloze: Cloze, task: FittingTask) -> torch.Tensor:
+    """What the head makes of the gap on the average of the training texts, [dimensions].
+
+    States at the gap are nearly one vector (a cosine of .93 between Banking77's): what they share
+    hides what tells classes apart. Source: Zhao et al., "Calibrate before use", 2021,
+    arXiv:2102.09690, who take away what a prompt says without a text.
+    """
+    sums: list[torch.Tensor] = []
+    handle = cloze.head.register_forward_hook(
+        lambda _module, _given, states: sums.append(states.float().sum(dim=0))
+    )
+    texts = [example.text for example in task.training]
+    try:
+        encoder.embed(texts, hardware=task.hardware)
+    finally:
+        handle.remove()
+    return torch.stack(sums).sum(dim=0) / len(texts)
 
 
 def adapt_soft_prompt(encoder: TextEncoder, task: FittingTask) -> TextClassifier:

@@ -14,7 +14,7 @@ from models.encoder import TextEncoder
 from models.methods.task import FittedModule, FittingTask
 from models.text_classifier import ClassificationHead, TextClassifier
 from shared.finetuning.batching import TokenisedTexts
-from shared.finetuning.linear_head import choose_linear_head, fit_linear_head
+from shared.finetuning.linear_head import choose_linear_head, class_means, fit_linear_head
 from shared.finetuning.loop import train
 from shared.finetuning.objectives import Objective, Supervised
 from shared.finetuning.zero_shot import class_vectors, zero_shot_head
@@ -48,15 +48,22 @@ def adapt_frozen(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
 
 
 def adapt_warm(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
-    """A cosine head started by logistic regression on the frozen encoder."""
+    """A cosine head started by logistic regression on the frozen encoder.
+
+    Vectors so alike that the regression ends where it began give class means from their centre.
+    """
+    vectors, truth = embed_training(encoder, task), task.numbers(task.training)
     warm = fit_linear_head(
-        embed_training(encoder, task),
-        task.numbers(task.training),
+        vectors,
+        truth,
         classes=len(task.labels),
         regularisation=task.recipe.head_regularisation,
         balanced=task.recipe.class_weights == "balanced",
     )
-    weight = warm.weight / np.linalg.norm(warm.weight, axis=1, keepdims=True)
+    if not warm.weight.any(axis=1).all():
+        warm = class_means(vectors - vectors.mean(axis=0), truth, len(task.labels), 1.0)
+    length = np.linalg.norm(warm.weight, axis=1, keepdims=True)
+    weight = warm.weight / np.maximum(length, 1e-12)
     bias = np.zeros(len(task.labels), dtype=np.float32)
     return classifier_of(encoder, weight, bias, scale=task.recipe.head_scale, cosine=True)
 

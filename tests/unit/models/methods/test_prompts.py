@@ -29,7 +29,7 @@ pytestmark = pytest.mark.unit
 
 TEXTS = ["where is my order", "refund", "", "want my money back it is late now please"]
 LONG = "refund my order please " * 200
-TEMPLATES = ("{text} it is {mask} now", "{mask} : {text}", "the {mask} card {text} thanks")
+TEMPLATES = ("{text} it is {mask} now", "hi {mask} {text}", "the {mask} card {text} thanks")
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +175,18 @@ def test_before_any_training_classes_are_what_the_head_says_of_their_words(
         away = embeddings[word] - embeddings.mean(axis=0)
         expected = vectors @ away / np.linalg.norm(away) * classifier.head.scale
         np.testing.assert_allclose(logits[:, number], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_what_the_gap_says_of_every_text_is_taken_away(folder: Path) -> None:
+    task = task_of("cloze", **{"prompt.pretraining": 0.0})
+    encoder = adapt_cloze(TextEncoder.load(folder), task).encoder.eval()
+    assert isinstance(encoder.prompt, Cloze)
+    texts = [example.text for example in task.training]
+    ids, mask = encoder.tokenise(texts).batch(np.arange(len(texts)))
+    states = encoder.prompt.states(encoder.backbone, ids, mask)
+    torch.testing.assert_close(states.mean(dim=0), torch.zeros(32), atol=1e-5, rtol=0)
+    vectors = encoder.embed(texts)
+    assert np.abs((vectors @ vectors.T).mean()) < 0.2
 
 
 def test_a_head_is_trained_where_none_is_and_only_there(folder: Path, masked_folder: Path) -> None:
