@@ -56,6 +56,10 @@ class Cloze(nn.Module):
     taken away, as calibration takes away what a template says by itself.
     """
 
+    centre: torch.Tensor
+    before: torch.Tensor
+    after: torch.Tensor
+
     def __init__(
         self, template: str, before: Sequence[int], after: Sequence[int], mask_id: int,
         head: MaskedLanguageHead,
@@ -87,7 +91,7 @@ class Cloze(nn.Module):
     @property
     def length(self) -> int:
         """How many places it takes."""
-        return len(self.before) + len(self.after)  # type: ignore[arg-type]
+        return len(self.before) + len(self.after)
 
     def states(
         self, backbone: nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor
@@ -100,7 +104,7 @@ class Cloze(nn.Module):
             backbone, input_ids, attention_mask, words[self.before], words[self.after]
         )
         ends = attention_mask.sum(dim=1) - 1
-        place = torch.full_like(ends, 1) if self.in_front else ends + len(self.before)  # type: ignore[arg-type]
+        place = torch.full_like(ends, 1) if self.in_front else ends + len(self.before)
         rows = torch.arange(len(hidden), device=hidden.device)
         states: torch.Tensor = self.head(hidden[rows, place + self.gap].float())
         return states - self.centre
