@@ -39,7 +39,7 @@ class PromptSettings(MethodSettings):
         le=1,
         description="share of the words in a cloze's first class vectors; the rest is fitted",
     )
-    tokens: int = Field(default=20, ge=1, le=200, description="trained vectors of a soft prompt")
+    tokens: int = Field(default=5, ge=1, le=200, description="trained vectors of a soft prompt")
 
     @field_validator("template")
     @classmethod
