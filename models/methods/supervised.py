@@ -15,7 +15,7 @@ from models.methods.task import FittedModule, FittingTask
 from models.text_classifier import ClassificationHead, TextClassifier
 from shared.finetuning.batching import TokenisedTexts
 from shared.finetuning.linear_head import choose_linear_head, class_means, fit_linear_head
-from shared.finetuning.loop import train
+from shared.finetuning.loop import LabelledTokens, train
 from shared.finetuning.objectives import Objective, Supervised
 from shared.finetuning.zero_shot import class_vectors, zero_shot_head
 from shared.records import Example
@@ -97,9 +97,10 @@ def train_supervised(
     if objective is None:
         weights = None
         if recipe.noise.kind != "none":
-            from models.methods.noisy_labels import example_weights
+            from models.methods.noisy_labels import judged_labels
 
-            weights = example_weights(task, read)
+            judged = judged_labels(task, read)
+            training, weights = LabelledTokens(training.texts, judged.truth), judged.weights
         objective = Supervised.of(recipe, training.truth, len(task.labels), weights)
     if recipe.adversarial.kind != "none":
         from shared.finetuning.adversarial import make_adversarial

@@ -31,7 +31,7 @@ _PART = r"(\d+(?:\.\d+)?)\s*([smh])"
 
 COST: Final[Mapping[Method, float]] = MappingProxyType(
     {
-        "zero_shot": 0.0, "head": 0.0, "contrastive": 2.0, "cloze": 1.2, "soft_prompt": 1.2,
+        "zero_shot": 0.0, "head": 0.0, "contrastive": 1.0, "cloze": 1.2, "soft_prompt": 1.2,
         "lora": 1.1, "full": 1.0, "adversarial": 3.0, "augmented": 1.0, "self_training": 3.0,
         "domain": 2.0, "continual": 1.5, "distilled": 4.0, "pruned": 1.7, "noise_robust": 1.0,
     }

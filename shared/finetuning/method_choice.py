@@ -8,6 +8,7 @@ The first line that holds is taken:
 | no labelled training example, or a class without any                | `zero_shot`     |
 | fewer than 4 examples in the median class                           | `head`          |
 | fewer than 50 in it, and 5 unlabelled texts for each labelled one   | `self_training` |
+| fewer than 10 in it                                                 | `contrastive`   |
 | 20 or more in it, and a time budget that holds four trainings       | `distilled`     |
 | anything else                                                       | `full`          |
 
@@ -36,6 +37,9 @@ from shared.finetuning.methods import METHODS, Method
 
 FEW: Final = 4
 """Median examples a class below which the frozen encoder with a linear head is kept."""
+
+PAIRED: Final = 10
+"""Median examples a class below which pairs teach more than labels alone."""
 
 SCARCE: Final = 50
 """Median examples a class below which unlabelled texts are worth more than they cost."""
@@ -128,6 +132,8 @@ def _candidates(
     if holdable and middle < SCARCE and unlabelled >= PLENTY * total:
         with_more = f"{what}, and {unlabelled:,} unlabelled texts, {unlabelled // total} for each"
         return [("self_training", with_more), full, head]
+    if middle < PAIRED:
+        return [("contrastive", f"{what}: few enough to learn from pairs"), head]
     if holdable and middle >= ENOUGH_TO_DISTIL and circumstances.budget is not None:
         teachers = f"{what}, and time for several teachers"
         return [("distilled", teachers), full, head]

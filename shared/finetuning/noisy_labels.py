@@ -1,12 +1,13 @@
 """Noisy labels: what is probably labelled wrongly weighs little or nothing.
 
-    out_of_fold -> label_weights
+    out_of_fold -> judge_labels
 
 Every label is judged by a model that did not see it. Confident learning counts how many labels of
 each class are wrong and says which (Northcutt, Jiang and Chuang, "Confident learning: estimating
 uncertainty in dataset labels", 2021, arXiv:1911.00068), as ``shared.evaluation.label_quality`` has
-it. Those labels weigh nothing or little; but no class loses more than a share of its examples, so
-that a rare class that the judge does not know is not wiped out.
+it. Those labels are taken away; but no class loses more than a share of its examples, so that a
+rare class that the judge does not know is not wiped out. The text then gets the label that flows to
+it along a graph of near texts (``label_propagation``), or weighs little.
 """
 
 from __future__ import annotations
@@ -19,11 +20,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from shared.evaluation.calibration import softmax
 from shared.evaluation.label_quality import suspected
+from shared.finetuning.label_propagation import neighbour_graph, propagate
+from shared.finetuning.linear_head import fit_linear_head
 from shared.finetuning.method_settings import MethodSettings
 
 MOST_CLASSES: Final = 2_000
 """Classes up to which wrong labels are counted: the count is a matrix of classes by classes."""
+
+NEIGHBOURS: Final = 15
+SHARE: Final = 0.95
+"""From how many near texts a new label comes, and how much of it: those of self-training."""
 
 
 class NoisyLabelSettings(MethodSettings):
@@ -31,8 +39,11 @@ class NoisyLabelSettings(MethodSettings):
 
     kind: Literal["none", "confident"] = Field(default="none", description="what is done")
     folds: int = Field(default=5, ge=2, le=50, description="that find them")
+    relabel: bool = Field(
+        default=True, description="whether such a text gets the label of the texts around it"
+    )
     weight: float = Field(
-        default=0.0, ge=0, le=1, description="of a label that is probably wrong, in the loss"
+        default=0.0, ge=0, le=1, description="of a wrong label in the loss, where it is kept"
     )
     kept: float = Field(
         default=0.5, gt=0, le=1, description="share of a class that counts fully, whatever is found"
@@ -43,9 +54,13 @@ class NoisyLabelSettings(MethodSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class LabelWeights:
-    """``weights`` float32[n]; how many of ``judged`` labels were ``found`` to be probably wrong."""
+class JudgedLabels:
+    """``truth`` int64[n] is what to learn and ``weights`` float32[n] how much each counts.
 
+    Of ``judged`` labels ``found`` were probably wrong.
+    """
+
+    truth: NDArray[np.int64]
     weights: NDArray[np.float32]
     judged: int
     found: int
@@ -98,26 +113,27 @@ def out_of_fold(
     return probabilities
 
 
-def label_weights(
+def judge_labels(
     vectors: NDArray[np.float32],
     truth: NDArray[np.int64],
     settings: NoisyLabelSettings,
     *,
     groups: NDArray[np.int64] | None = None,
     seed: int = 1,
-) -> LabelWeights:
-    """What each label weighs, by the frozen ``vectors`` float32[n, d] of its texts.
+) -> JudgedLabels:
+    """What each text is taught as and how much it weighs.
 
-    ``truth`` int64[n] are class numbers. Classes of fewer than ``settings.fewest`` examples are
-    believed, and so are all where fewer than two or more than 2,000 classes are left. Where more
-    than ``1 - kept`` of a class is found, the labels of it that are likeliest right still count.
+    ``vectors`` float32[n, d] are those of the texts by a frozen encoder, ``truth`` int64[n] class
+    numbers. Classes of fewer than ``settings.fewest`` examples are believed, and so are all where
+    fewer than two or more than 2,000 classes are left. Where more than ``1 - kept`` of a class is
+    found, the labels of it that are likeliest right still stand.
     """
     weights = np.ones(len(truth), dtype=np.float32)
     counts = np.bincount(truth, minlength=1)
     rows = np.flatnonzero(counts[truth] >= settings.fewest)
     present, column = np.unique(truth[rows], return_inverse=True)
     if not 2 <= len(present) <= MOST_CLASSES:
-        return LabelWeights(weights, 0, 0)
+        return JudgedLabels(truth, weights, 0, 0)
     together = np.arange(len(rows)) if groups is None else groups[rows]
     fold = stratified_folds(column, together, settings.folds, seed)
     probabilities = out_of_fold(vectors[rows], column, fold)
@@ -131,5 +147,20 @@ def label_weights(
         found = members[wrong[members]]
         if len(found) > most:
             wrong[found[np.argsort(own[found], kind="stable")[most:]]] = False
-    weights[rows[wrong]] = settings.weight
-    return LabelWeights(weights, len(rows), int(wrong.sum()))
+    taught = truth.copy()
+    if settings.relabel and wrong.any():
+        taught[rows[wrong]] = present[_labels_around(vectors[rows], column, wrong)]
+    else:
+        weights[rows[wrong]] = settings.weight
+    return JudgedLabels(taught, weights, len(rows), int(wrong.sum()))
+
+
+def _labels_around(
+    vectors: NDArray[np.float32], truth: NDArray[np.int64], wrong: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """The class number of each text whose label is ``wrong``, in order, from all other texts."""
+    head = fit_linear_head(vectors[~wrong], truth[~wrong], classes=int(truth.max()) + 1)
+    said = softmax(head.logits(vectors), 1.0)
+    graph = neighbour_graph([vectors], NEIGHBOURS)
+    flowed = propagate(graph, said, np.where(wrong, -1, truth), SHARE)
+    return np.asarray(flowed[wrong].argmax(axis=1), dtype=np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.methods.noisy_labels import example_weights
+from models.methods.noisy_labels import judged_labels
 from models.methods.task import FittingTask
 from models.text_training import evaluate_model, fit_text_classifier, prepare_data
 from shared.finetuning.hardware import Hardware
@@ -55,29 +55,41 @@ def noisy(share: float = 0.2, each: int = 60) -> tuple[Splits, set[str]]:
     return prepare_data(Dataset("noisy", tuple(examples))), wrong
 
 
-def task(splits: Splits, encoder: str, report: SilentProgress | None = None) -> FittingTask:
-    recipe = with_method(make_recipe(), "noise_robust")
+def task(
+    splits: Splits, encoder: str, report: SilentProgress | None = None, **fields: object
+) -> FittingTask:
+    recipe = with_method(make_recipe(**fields), "noise_robust")
     return FittingTask(splits, recipe, CPU, report or SilentProgress(), encoder=encoder)
 
 
-def test_wrong_labels_are_found_and_counted(encoder_folder: str) -> None:
+@pytest.mark.parametrize("relabel", [True, False])
+def test_wrong_labels_are_found_and_counted(encoder_folder: str, relabel: bool) -> None:
     splits, wrong = noisy()
     report = Told()
-    given = task(splits, encoder_folder, report)
-    weights = example_weights(given, given.training)
+    given = task(splits, encoder_folder, report, **{"noise.relabel": relabel})
+    judged = judged_labels(given, given.training)
     flipped = np.array([example.key in wrong for example in given.training])
-    assert weights.dtype == np.float32
-    assert (weights[flipped] == 0).mean() > 0.8
-    assert (weights[~flipped] == 1).mean() > 0.9
-    found = int((weights == 0).sum())
-    assert any(f"{found} of {len(weights)} labels are probably wrong" in s for s in report.said)
-    assert {"event": "labels", "judged": len(weights), "found": found} in report.events
+    if relabel:
+        changed = judged.truth != given.numbers(given.training)
+        assert (judged.weights == 1).all()
+        assert changed[flipped].mean() > 0.8, "no new label is the one that was taken away"
+    else:
+        changed = judged.weights == 0
+        np.testing.assert_array_equal(judged.truth, given.numbers(given.training))
+        assert judged.found == changed.sum()
+        assert changed[flipped].mean() > 0.8
+    assert judged.weights.dtype == np.float32
+    assert changed[~flipped].mean() < 0.1
+    line = f"{judged.found} of {len(flipped)} labels are probably wrong"
+    assert any(line in said for said in report.said)
+    assert {"event": "labels", "judged": len(flipped), "found": judged.found} in report.events
 
 
-def test_the_same_task_gives_the_same_weights(encoder_folder: str) -> None:
+def test_the_same_task_gives_the_same_labels(encoder_folder: str) -> None:
     given = task(noisy()[0], encoder_folder)
-    first, second = (example_weights(given, given.training) for _ in "ab")
-    np.testing.assert_array_equal(first, second)
+    first, second = (judged_labels(given, given.training) for _ in "ab")
+    np.testing.assert_array_equal(first.truth, second.truth)
+    np.testing.assert_array_equal(first.weights, second.weights)
 
 
 def test_training_by_it_beats_training_on_everything(encoder_folder: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from shared.finetuning.noisy_labels import (
     NoisyLabelSettings,
-    label_weights,
+    judge_labels,
     out_of_fold,
     stratified_folds,
 )
@@ -15,7 +15,7 @@ from shared.finetuning.recipe import make_recipe
 
 pytestmark = pytest.mark.unit
 
-CONFIDENT = NoisyLabelSettings(kind="confident")
+CONFIDENT = NoisyLabelSettings(kind="confident", relabel=False)
 
 
 def clusters(classes: int, each: int, dimensions: int = 16) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +38,7 @@ def flipped(truth: np.ndarray, share: float) -> np.ndarray:
 def test_flipped_labels_weigh_nothing_and_right_ones_stay() -> None:
     vectors, truth = clusters(10, 60, dimensions=256)  # as wide as sentence vectors are
     given = flipped(truth, 0.15)
-    result = label_weights(vectors, given, CONFIDENT)
+    result = judge_labels(vectors, given, CONFIDENT)
     wrong, dropped = given != truth, result.weights == 0
     assert result.judged == len(truth)
     assert result.found == dropped.sum()
@@ -46,15 +46,26 @@ def test_flipped_labels_weigh_nothing_and_right_ones_stay() -> None:
     assert wrong[dropped].mean() > 0.9
 
 
+def test_a_wrong_label_gives_way_to_that_of_the_texts_around() -> None:
+    vectors, truth = clusters(10, 60, dimensions=256)
+    given = flipped(truth, 0.15)
+    result = judge_labels(vectors, given, NoisyLabelSettings(kind="confident"))
+    wrong = given != truth
+    assert (result.weights == 1).all()
+    assert (result.truth[wrong] == truth[wrong]).mean() > 0.9
+    assert (result.truth[~wrong] == truth[~wrong]).mean() > 0.97
+    assert (given == flipped(truth, 0.15)).all(), "what was given is not written to"
+
+
 def test_clean_labels_are_believed() -> None:
     vectors, truth = clusters(6, 40)
-    assert label_weights(vectors, truth, CONFIDENT).found <= 2
+    assert judge_labels(vectors, truth, CONFIDENT).found <= 2
 
 
 def test_a_doubtful_label_weighs_what_the_settings_say() -> None:
     vectors, truth = clusters(4, 30)
-    settings = NoisyLabelSettings(kind="confident", weight=0.25)
-    weights = label_weights(vectors, flipped(truth, 0.15), settings).weights
+    settings = NoisyLabelSettings(kind="confident", relabel=False, weight=0.25)
+    weights = judge_labels(vectors, flipped(truth, 0.15), settings).weights
     assert set(np.unique(weights)) == {np.float32(0.25), np.float32(1.0)}
 
 
@@ -64,8 +75,8 @@ def test_no_class_loses_more_than_its_share(kept: float) -> None:
     given = truth.copy()
     given[(truth == 0) & (np.arange(len(truth)) % 10 != 0)] = 1  # nearly all of a class is wrong
     given[truth == 1] = 0
-    settings = NoisyLabelSettings(kind="confident", kept=kept)
-    weights = label_weights(vectors, given, settings).weights
+    settings = NoisyLabelSettings(kind="confident", relabel=False, kept=kept)
+    weights = judge_labels(vectors, given, settings).weights
     for label in range(5):
         own = weights[given == label]
         assert (own == 1).sum() >= np.ceil(kept * len(own))
@@ -75,7 +86,7 @@ def test_a_class_too_small_to_judge_is_believed() -> None:
     vectors, truth = clusters(4, 30)
     vectors = np.concatenate([vectors, vectors[:4]])
     given = np.concatenate([truth, [4, 4, 4, 4]])  # four texts of class 0 called by another name
-    result = label_weights(vectors, given, CONFIDENT)
+    result = judge_labels(vectors, given, CONFIDENT)
     assert (result.weights[-4:] == 1).all()
     assert result.judged == len(truth)
 
@@ -83,7 +94,7 @@ def test_a_class_too_small_to_judge_is_believed() -> None:
 @pytest.mark.parametrize("truth", [np.zeros(20, np.int64), np.arange(20)])
 def test_where_nothing_can_be_judged_all_weigh_alike(truth: np.ndarray) -> None:
     vectors = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)
-    result = label_weights(vectors, truth, CONFIDENT)
+    result = judge_labels(vectors, truth, CONFIDENT)
     assert (result.judged, result.found) == (0, 0)
     assert (result.weights == 1).all()
 
@@ -91,7 +102,7 @@ def test_where_nothing_can_be_judged_all_weigh_alike(truth: np.ndarray) -> None:
 def test_one_seed_gives_the_same_weights() -> None:
     vectors, truth = clusters(5, 12)
     given = flipped(truth, 0.2)
-    first, second = (label_weights(vectors, given, CONFIDENT, seed=4).weights for _ in "ab")
+    first, second = (judge_labels(vectors, given, CONFIDENT, seed=4).weights for _ in "ab")
     np.testing.assert_array_equal(first, second)
 
 
