@@ -22,6 +22,7 @@ from shared.finetuning.continual import (
     CONTINUING,
     Earlier,
     forgetting,
+    holding_shift,
     new_class_shift,
     replayed_rows,
 )
@@ -220,13 +221,32 @@ def _grown_head(
 
 
 def _correct(classifier: TextClassifier, task: FittingTask) -> None:
-    """Shift the logits of new classes by what validation wants; the bias holds the shift."""
+    """Shift the logits of new classes by what validation wants, or as old classes can bear.
+
+    The bias holds the shift.
+    """
     fresh = np.array([label not in _base(task).labels for label in task.labels])
     held = task.validation
     if not held or not fresh.any():
         return
     logits = forward(classifier, [example.text for example in held])[1]
-    shift = new_class_shift(logits, task.numbers(held), fresh)
+    truth = task.numbers(held)
+    shift = new_class_shift(logits, truth, fresh)
+    old = [example for example in held if example.label in _base(task).labels]
+    if old:
+        base = _base(task)
+        before = forward(base.classifier, [example.text for example in old])[1].argmax(axis=1)
+        right = np.mean([base.labels[n] == e.label for n, e in zip(before, old, strict=True)])
+        least = max(0.0, float(right) - task.recipe.continual.most_lost)
+        bearable = holding_shift(logits, truth, fresh, least)
+        if bearable is None:
+            task.report.say(
+                "old classes are taken for one another more often than before: holding back new "
+                "ones does not mend that"
+            )
+        elif bearable < shift:
+            task.report.say(f"new classes are held back by {shift - bearable:.2f} for the old ones")
+            shift = bearable
     bias = classifier.head.bias
     with torch.no_grad():
         bias.add_(shift * torch.from_numpy(fresh).to(bias))

@@ -43,6 +43,13 @@ class ContinualSettings(MethodSettings):
         default=True,
         description="whether the logits of new classes are shifted to where validation wants them",
     )
+    most_lost: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="accuracy that old classes may lose on validation: new ones are held back more "
+        "until that holds; 1 lets them go",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,28 @@ def new_class_shift(
         return float(weights @ (logsumexp(moved, axis=1) - right))
 
     return float(minimize_scalar(loss, bounds=(-10.0, 10.0), method="bounded").x)
+
+
+def holding_shift(
+    logits: NDArray[np.float32], truth: NDArray[np.int64], is_new: NDArray[np.bool_], least: float
+) -> float | None:
+    """The largest shift of new classes at which a share ``least`` of the old texts is right.
+
+    As ``new_class_shift`` otherwise. None where no shift is enough: old classes are taken for one
+    another too often; and where there is no text of an old class.
+    """
+    old = ~is_new[truth]
+    if not old.any() or not is_new.any():
+        return None
+    values, rows = logits[old].astype(np.float64), np.arange(int(old.sum()))
+    own = values[rows, truth[old]]
+    among_old = own >= np.where(is_new, -np.inf, values).max(axis=1)
+    margins = np.sort((own - np.where(is_new, values, -np.inf).max(axis=1))[among_old])[::-1]
+    # Of few texts a share is less than one of them: one may always be lost.
+    wanted = int(np.floor(least * len(rows) + 1e-9))
+    if wanted > len(margins):
+        return None
+    return float(margins[wanted - 1]) - 1e-4 if wanted else float("inf")
 
 
 def forgetting(

@@ -9,6 +9,7 @@ from shared.finetuning.continual import (
     Earlier,
     forgetting,
     herded,
+    holding_shift,
     join_earlier,
     new_class_shift,
     replayed_rows,
@@ -97,3 +98,24 @@ def test_forgetting_is_told_by_class() -> None:
     assert found["lost"] == 0.0
     assert found["worst"] == "a"
     assert forgetting([], [], []) is None
+
+
+def test_new_classes_are_held_back_until_old_ones_lose_little() -> None:
+    draw = np.random.default_rng(7)
+    truth = draw.integers(6, size=600)
+    is_new = np.arange(6) >= 4
+    logits = draw.normal(size=(600, 6)) + 3.0 * np.eye(6)[truth] + 2.5 * is_new
+    logits = logits.astype(np.float32)
+    old = truth < 4
+
+    def right(shift: float) -> float:
+        return float(((logits + shift * is_new).argmax(axis=1) == truth)[old].mean())
+
+    assert right(0.0) < 0.8
+    shift = holding_shift(logits, truth, is_new, 0.9)
+    assert shift is not None
+    assert right(shift) >= 0.9 - 1 / old.sum()
+    assert right(shift + 0.2) < 0.9, "no more is held back than must be"
+    assert holding_shift(logits, truth, is_new, 1.0) is None, "old ones are mixed up, too"
+    assert holding_shift(logits[~old], truth[~old], is_new, 0.5) is None
+    assert holding_shift(logits, truth, is_new, 0.0) == float("inf")
