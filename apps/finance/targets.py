@@ -1,7 +1,7 @@
 """A company marked in a text: how one model is asked about each company of a sentence.
 
 The target stands in square brackets, each mention of it; a text without marks asks for the
-sentiment of the whole. Measured on SEntFiN (docs/methods.md) against the company as a second
+sentiment of the whole. Measured on SEntFiN (docs/tried.md) against the company as a second
 sentence and against no mark at all.
 """
 

@@ -31,7 +31,7 @@ MEASURED_BY = ("agreement", "asked", "conflict")
 one company was asked about; whether its headline is good for one company and not for another."""
 
 DEFAULTS: Mapping[str, Any] = {"marked_spans": True, "consistency": 1.0, "freeze_at": ()}
-"""Fields of the recipe in which this app differs, each measured on SEntFiN (docs/methods.md): a
+"""Fields of the recipe in which this app differs, each measured on SEntFiN (docs/tried.md): a
 marked company is pooled over its mark, two passes with dropout must agree, and no layer rests."""
 
 

@@ -7,7 +7,7 @@ what the model says of it, takes on what its neighbours say, and labelled texts 
 Source: Zhou et al., "Learning with local and global consistency", 2004 (the iteration); Iscen et
 al., "Label propagation for deep semi-supervised learning", 2019, arXiv:1904.04717 (on the vectors
 of a network that learns, with weights that are a power of the cosine). Starting unlabelled texts
-from the model's own probabilities, and holding labelled ones, are ours: docs/methods.md has what
+from the model's own probabilities, and holding labelled ones, are ours: docs/tried.md has what
 each is worth.
 """
 

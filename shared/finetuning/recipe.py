@@ -26,7 +26,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Recipe(BaseModel):
-    """How a model is fine-tuned. The defaults were measured on Banking77 (docs/methods.md)."""
+    """How a model is fine-tuned. The defaults were measured on Banking77 (docs/tried.md)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
