@@ -135,7 +135,7 @@ SPECIAL: Mapping[str, tuple[str, Special]] = {
 
 def collect(names: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
     """Measure the rows, one after another, and keep each as soon as it is there."""
-    result: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.is_file() else {"rows": {}}
+    result: dict[str, Any] = {"rows": {}}
     by_name = {row.name: row for row in ROWS}
     for name in names:
         for seed in seeds:
@@ -151,6 +151,8 @@ def collect(names: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
                 "at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "revision": code_revision(),
             }
+            # Read anew: another process may have filled a row meanwhile.
+            result = json.loads(KEPT.read_text()) if KEPT.is_file() else result
             runs = result["rows"].setdefault(name, [])
             runs[:] = [run for run in runs if run["seed"] != seed] + [{**output, **about}]
             result["machine"] = machine()
@@ -191,7 +193,8 @@ def shown(result: Mapping[str, Any]) -> str:
 def _figures(runs: Sequence[Mapping[str, Any]]) -> str:
     accuracy = spread([100 * run["accuracy"] for run in runs])
     seeds = ", ".join(str(run["seed"]) for run in runs)
-    seconds = f"{statistics.mean(run['seconds'] for run in runs):.0f}"
+    timed = [run["seconds"] for run in runs if run.get("seconds")]
+    seconds = f"{statistics.mean(timed):.0f}" if timed else ""
     busy = [run["cpu_seconds"] for run in runs if "cpu_seconds" in run]
     spent = f"{statistics.mean(busy):.0f}" if busy else ""
     return f"{accuracy} | {seeds} | {seconds} | {spent} | {runs[-1]['revision']}"
@@ -206,7 +209,17 @@ def _lost(result: Mapping[str, Any]) -> list[str]:
     }
     if not found:
         return []
-    return ["```json", json.dumps(found, indent=1), "```", ""]
+    changes = list(next(iter(found.values()))["under"])
+    lines = [
+        "Points lost when texts change (`triptych evaluate support --robustness`, three draws):",
+        "",
+        f"| what | clean | {' | '.join(changes)} |",
+        f"|---|---|{'---|' * len(changes)}",
+    ]
+    for name, measured in found.items():
+        lost = [f"{100 * measured['under'][change]['lost']:.1f}" for change in changes]
+        lines.append(f"| {name} | {100 * measured['clean']:.2f} | {' | '.join(lost)} |")
+    return [*lines, ""]
 
 
 def main() -> None:
