@@ -16,14 +16,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 def training_options(sample: str) -> Callable[[C], C]:
     """Data, method, encoder, seed, recipe, resume and promotion; ``sample`` is the default data."""
     return _together(
-        click.option(
-            "--data", help=f"A data set's name, a file, or a database address. [{sample}]"
-        ),
-        click.option(
-            "--train-data", help="Training data, where training and test data are two sources."
-        ),
-        click.option("--test-data", help="The test data that goes with --train-data."),
-        *_COLUMNS,
+        *_data(sample),
         click.option(
             "--unlabelled",
             metavar="SOURCE",
@@ -92,14 +85,7 @@ def evaluation_options() -> Callable[[C], C]:
 def search_options(sample: str) -> Callable[[C], C]:
     """Data, methods, budget, encoder, seed, fixed fields, resume and output of a search."""
     return _together(
-        click.option(
-            "--data", help=f"A data set's name, a file, or a database address. [{sample}]"
-        ),
-        click.option(
-            "--train-data", help="Training data, where training and test data are two sources."
-        ),
-        click.option("--test-data", help="The test data that goes with --train-data."),
-        *_COLUMNS,
+        *_data(sample),
         click.option(
             "--method",
             "methods",
@@ -188,6 +174,19 @@ def budget_seconds(text: str | None) -> float | None:
     from shared.finetuning.budget import parse_budget
 
     return None if text is None else parse_budget(text)
+
+
+def _data(sample: str) -> tuple[Callable[[C], C], ...]:
+    return (
+        click.option(
+            "--data", help=f"A data set's name, a file, or a database address. [{sample}]"
+        ),
+        click.option(
+            "--train-data", help="Training data, where training and test data are two sources."
+        ),
+        click.option("--test-data", help="The test data that goes with --train-data."),
+        *_COLUMNS,
+    )
 
 
 def _together(*options: Callable[[C], C]) -> Callable[[C], C]:
