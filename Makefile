@@ -6,7 +6,7 @@ export TRIPTYCH_HOME ?= $(CURDIR)/.triptych
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help setup demo test lint bench bench-support bench-finance bench-recommend bench-methods ui serve clean
+.PHONY: help setup demo test lint bench bench-support bench-finance bench-recommend bench-methods bench-serving soak ui serve clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -38,7 +38,10 @@ lint: $(VENV)/.development ## ruff, mypy and the import contracts
 test: lint ## everything that must hold
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
-bench: bench-support bench-finance bench-recommend bench-methods ## every benchmark table
+soak: $(VENV)/.development ## the slow tests: long load, kills, many swaps; not in CI
+	$(BIN)/python -m pytest -m soak --timeout=1800 $(PYTEST_OPTIONS)
+
+bench: bench-support bench-finance bench-recommend bench-methods bench-serving ## every benchmark table
 
 bench-support: $(VENV)/.bench ## the support desk's table, ours beside Trainer's and SetFit's
 	$(BIN)/python -m benchmarks.support
@@ -51,6 +54,9 @@ bench-recommend: $(VENV)/.bench ## the recommender's table beside implicit and i
 
 bench-methods: $(VENV)/.bench ## what each way of fine-tuning is worth; needs TRIPTYCH_DATA
 	$(BIN)/python -m benchmarks.methods
+
+bench-serving: $(VENV)/.bench ## speed, memory, recovery and scale beside named peers; needs TRIPTYCH_DATA
+	$(BIN)/python -m benchmarks.serving
 
 ui: $(VENV)/.runtime ## the pages on :8501
 	$(BIN)/triptych ui

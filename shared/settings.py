@@ -29,6 +29,13 @@ class Settings(BaseSettings):
     )
     encoder: str | None = Field(default=None, description="encoder name or folder; MiniLM if unset")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where models run")
+    runtime: Literal["auto", "int8", "fp32", "openvino", "torch"] = Field(
+        default="auto",
+        description="what computes served models; auto: what their promotion chose",
+    )
+    serving_threads: int | None = Field(
+        default=None, ge=1, description="threads of a served model; all cores if unset"
+    )
     api_url: str = Field(default="http://127.0.0.1:8000", description="what pages and clients call")
     api_key: str | None = Field(default=None, description="the key that pages and clients send")
     person_timeout_minutes: float = Field(
