@@ -55,6 +55,39 @@ class Labelling:
     sure: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class PretrainedVectors:
+    """The task's texts by the encoder before its training: float32 [n, dimensions] each."""
+
+    known: NDArray[np.float32]
+    judged: NDArray[np.float32]
+    unlabelled: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, encoder: TextEncoder, task: FittingTask) -> PretrainedVectors:
+        """Embed labelled, judged and unlabelled texts, each once."""
+        parts = ([e.text for e in task.training], _judged_texts(task), list(task.unlabelled))
+        task.report.start("reading all texts", sum(map(len, parts)))
+        known, judged, unlabelled = (
+            encoder.embed(texts, hardware=task.hardware, report=task.report) for texts in parts
+        )
+        task.report.finish()
+        return cls(known, judged, unlabelled)
+
+    @property
+    def all(self) -> NDArray[np.float32]:
+        """Those of all texts, labelled first and unlabelled last."""
+        return np.concatenate([self.known, self.judged, self.unlabelled])
+
+    def familiar(self, task: FittingTask) -> NDArray[np.bool_]:
+        """Which unlabelled texts are near a labelled one."""
+        bank = self.known
+        # Of two neighbours of a labelled text one is the text itself, at a cosine of 1.
+        others = 2 * neighbour_similarity(bank, bank, 2) - 1 if len(bank) > 1 else np.zeros(1)
+        near = neighbour_similarity(self.unlabelled, bank, 1)
+        return familiar_texts(others, near, task.recipe.self_training)
+
+
 def self_train(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     """Train a teacher on the labels, then a student a round on labels and sure texts.
 
@@ -70,7 +103,8 @@ def self_train(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     check_answers(len(task.training) + len(task.unlabelled), len(task.labels))
     identity = _identity(task)
     start = copy.deepcopy(classifier.encoder)
-    familiar = _familiar(start, task)
+    before = PretrainedVectors.of(start, task)
+    familiar = before.familiar(task)
     done, labelling = _finished_rounds(task, identity)
     fitted: FittedModule | None = None
     if labelling is None:
@@ -79,7 +113,7 @@ def self_train(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     for number in range(done or 1, settings.rounds + 1):
         if labelling is None:
             assert fitted is not None
-            labelling = _label(fitted.classifier, start, task)
+            labelling = _label(fitted.classifier, before, task)
             _keep(task, number, identity, labelling)
         selected = select(labelling.probabilities, labelling.sure, familiar, settings)
         labelling = None
@@ -141,23 +175,22 @@ def _student(
     )
 
 
-def _label(teacher: TextClassifier, start: TextEncoder, task: FittingTask) -> Labelling:
+def _label(teacher: TextClassifier, before: PretrainedVectors, task: FittingTask) -> Labelling:
     """What it says of the unlabelled texts, put right by their neighbours, as probabilities.
 
     Calibrated on validation where that is enough, else on what a linear head would get right.
     """
     teacher.eval()
     known, held_out = task.training, task.validation
-    strays = [e for e in (*task.splits.train, *task.splits.validation) if not e.in_scope]
+    strays = _strays(task)
     judged = [*held_out, *strays]
-    texts = [*(e.text for e in (*known, *judged)), *task.unlabelled]
-    task.report.start("labelling", 2 * len(texts))
+    texts = [*(e.text for e in known), *_judged_texts(task), *task.unlabelled]
+    task.report.start("labelling", len(texts))
     vectors, logits = forward(teacher, texts, task.hardware, task.report)
-    expected = _expected_accuracy(start, task)
-    if task.recipe.self_training.propagation:
-        before = start.embed(texts, hardware=task.hardware, report=task.report)
-        logits = _propagated(logits, [vectors, before], expected, task)
     task.report.finish()
+    expected = _expected_accuracy(before.known, task)
+    if task.recipe.self_training.propagation:
+        logits = _propagated(logits, [vectors, before.all], expected, task)
     bank = vectors[: len(known)]
     places = np.arange(len(known), len(known) + len(judged))
     asked = logits[len(known) + len(judged) :]
@@ -197,11 +230,9 @@ def _propagated(
     return np.asarray(np.log(flowed) + energy, dtype=np.float32)
 
 
-def _expected_accuracy(encoder: TextEncoder, task: FittingTask) -> float:
-    """Cross-validated accuracy of a linear head on the pre-trained encoder; a careful guess."""
-    known = task.training
-    vectors = encoder.embed([e.text for e in known], hardware=task.hardware)
-    truth = task.numbers(known)
+def _expected_accuracy(vectors: NDArray[np.float32], task: FittingTask) -> float:
+    """Cross-validated accuracy of a linear head on pre-trained vectors; a careful guess."""
+    truth = task.numbers(task.training)
     fold = np.empty(len(truth), dtype=np.int64)
     draw = np.random.default_rng(task.recipe.seed)
     for label in np.unique(truth):
@@ -223,16 +254,13 @@ def _expected_accuracy(encoder: TextEncoder, task: FittingTask) -> float:
     return min(0.99, max(right / len(truth), 1.5 / len(task.labels)))
 
 
-def _familiar(encoder: TextEncoder, task: FittingTask) -> NDArray[np.bool_]:
-    """Which unlabelled texts are near a labelled one, by the pre-trained encoder."""
-    known = [e.text for e in task.training]
-    task.report.start("unlabelled texts", len(known) + len(task.unlabelled))
-    bank = encoder.embed(known, hardware=task.hardware, report=task.report)
-    vectors = encoder.embed(task.unlabelled, hardware=task.hardware, report=task.report)
-    task.report.finish()
-    # Of two neighbours of a labelled text one is the text itself, at a cosine of 1.
-    others = 2 * neighbour_similarity(bank, bank, 2) - 1 if len(bank) > 1 else np.zeros(1)
-    return familiar_texts(others, neighbour_similarity(vectors, bank, 1), task.recipe.self_training)
+def _strays(task: FittingTask) -> list[Example]:
+    """Labelled as of no class: they tell the teacher what it should not be sure of."""
+    return [e for e in (*task.splits.train, *task.splits.validation) if not e.in_scope]
+
+
+def _judged_texts(task: FittingTask) -> list[str]:
+    return [e.text for e in (*task.validation, *_strays(task))]
 
 
 def _place(task: FittingTask, number: int) -> Path | None:

@@ -170,7 +170,7 @@ def test_strangers_get_no_label(encoder_folder: Path) -> None:
     nearest = (encoder.embed(asked.unlabelled) @ bank.T).max(axis=1)
     others = np.sort(bank @ bank.T, axis=1)[:, -2]
     limit = np.quantile(others, task.recipe.self_training.strangers)
-    found = self_training._familiar(encoder, asked)
+    found = self_training.PretrainedVectors.of(encoder, asked).familiar(asked)
     assert found.tolist() == (nearest >= limit - 1e-6).tolist()
     assert found[2]
 
@@ -198,11 +198,12 @@ def test_a_teacher_is_calibrated_with_and_without_validation(
     assert not labels or len(kept) >= self_training.ENOUGH
     task = replace(task, splits=replace(task.splits, validation=kept))
     classifier = adapt_to_task(TextEncoder.load(encoder_folder), task)
-    found = self_training._label(classifier, TextEncoder.load(encoder_folder), task)
+    before = self_training.PretrainedVectors.of(TextEncoder.load(encoder_folder), task)
+    found = self_training._label(classifier, before, task)
     assert found.probabilities.shape == (len(task.unlabelled), 3)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0)
     if not labels:
-        expected = self_training._expected_accuracy(classifier.encoder, task)
+        expected = self_training._expected_accuracy(before.known, task)
         assert found.sure.mean() == pytest.approx(expected, abs=0.01)
 
 
