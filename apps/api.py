@@ -16,6 +16,7 @@ from shared.serving.application import build_api
 from shared.serving.auth import Authenticator, utc_now
 from shared.serving.limits import MEBIBYTE
 from shared.serving.served import Refreshes, ServedApp
+from shared.serving.telemetry import Traces
 from shared.settings import Settings
 from shared.storage.engine import open_database
 
@@ -66,7 +67,10 @@ def create_app(
     Models load when the application starts, in the background. ``loopback_only`` belongs to a
     server without keys. Raises StorageError when the database cannot be opened.
     """
+    traces = Traces(settings.otlp_endpoint) if settings.otlp_endpoint else None
     engine = open_database(settings.database)
+    if traces is not None:
+        traces.watch_database(engine)
     try:
         registry = ModelRegistry(settings.models)
         apps = [make(settings, engine, registry) for make in served]
@@ -85,6 +89,7 @@ def create_app(
             body_limits=UPLOADS,
             loopback_only=loopback_only,
             on_close=[engine.dispose],
+            traces=traces,
         )
     except BaseException:
         engine.dispose()

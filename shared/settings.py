@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import Field, field_validator
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.web.addresses import AddressPolicy
@@ -45,6 +45,18 @@ class Settings(BaseSettings):
         default=(),
         description="hosts, host:port and networks that feeds and webhooks may call though they"
         " are not public, comma separated",
+    )
+
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="lines of the log: text, or a JSON object each"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="the least level that is logged"
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("TRIPTYCH_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="where OpenTelemetry traces go (OTLP over HTTP); none are taken if unset",
     )
 
     @field_validator("allowed_addresses", mode="before")

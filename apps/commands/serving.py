@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib.util
-import logging
 import os
 import signal
 import socket
@@ -23,7 +22,6 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 PORT = click.IntRange(0, 65535)
 
 
@@ -94,7 +92,12 @@ def run_server(app: FastAPI, opened: socket.socket) -> None:
     import uvicorn
 
     config = uvicorn.Config(
-        app, log_config=None, server_header=False, ws="none", timeout_graceful_shutdown=10
+        app,
+        log_config=None,
+        access_log=False,  # the application logs each request, with its id
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=10,
     )
     with suppress(KeyboardInterrupt):  # uvicorn shuts down first and raises it then
         uvicorn.Server(config).run(sockets=[opened])
@@ -114,8 +117,10 @@ def serve(host: str, port: int, no_auth: bool) -> None:
     settings = Settings()
     with listen(host, port) as opened:
         required = keys_required(settings, host, no_auth=no_auth)
-        logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
         from apps.api import create_app
+        from shared.serving.logs import configure_logging
+
+        configure_logging(settings.log_format, level=settings.log_level)
 
         app = create_app(settings, require_keys=required, loopback_only=not required)
         who = "callers need an API key" if required else "no keys, this machine only"

@@ -22,6 +22,7 @@ from shared.serving.metrics import Metrics
 from shared.serving.openapi import document
 from shared.serving.problems import answer_problems
 from shared.serving.served import Measured, ServedApp, Starter
+from shared.serving.telemetry import Traces
 from shared.serving.tracing import Tracing
 
 DESCRIPTION = """One transformer fine-tuning core, and the applications on it.
@@ -41,12 +42,14 @@ def build_api(
     loopback_only: bool = False,
     on_close: Sequence[Callable[[], None]] = (),
     metrics: Metrics | None = None,
+    traces: Traces | None = None,
 ) -> FastAPI:
     """One application from the apps' routers.
 
     ``body_limits`` names paths that take more (or fewer) bytes than ``body_limit``.
     ``loopback_only`` refuses requests that a web page or a foreign name brought here: set it when
-    no keys are required. ``on_close`` is called after every app has stopped.
+    no keys are required. ``on_close`` is called after every app has stopped. ``traces`` are taken
+    where there are any, and closed last.
     """
     metrics = metrics or Metrics()
     starter = Starter(served)
@@ -60,8 +63,10 @@ def build_api(
             starter.stop()
             for close in on_close:
                 close()
+            if traces is not None:
+                traces.close()
 
-    middleware = [Middleware(Tracing, metrics=metrics)]
+    middleware = [Middleware(Tracing, metrics=metrics, traces=traces)]
     if loopback_only:
         middleware.append(Middleware(LoopbackOnly))
     middleware.append(Middleware(BodyLimit, limit=body_limit, routes=body_limits))

@@ -39,6 +39,7 @@ def health_routes(starter: Starter, metrics: Metrics) -> APIRouter:
         """Prometheus's text format."""
         for app in starter.served:
             metrics.ready(app.name, app.ready)
+            metrics.model(app.name, app.version)
         content, media_type = metrics.exposition()
         return Response(content, media_type=media_type)
 

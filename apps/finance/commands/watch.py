@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import signal
@@ -31,12 +30,11 @@ def watch(once: bool, as_json: bool) -> None:
     """
     from apps.finance.ingest import watching
     from apps.finance.ingest.assembly import open_ingestion, side_jobs
+    from shared.serving.logs import configure_logging
     from shared.storage.leases import Lease
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for chatty in ("alembic", "apscheduler", "httpx2"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
     settings, rounds = Settings(), _Rounds()
+    configure_logging(settings.log_format, level=settings.log_level)
     with (
         database(settings) as engine,
         open_ingestion(settings, engine, follow=True) as ingestion,
