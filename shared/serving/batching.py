@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 from shared.errors import NotReady, Overloaded
+from shared.serving.request_context import current_request_id, working_for
+from shared.serving.telemetry import past_span
 
 T = TypeVar("T")
 LOGGER = logging.getLogger(__name__)
@@ -42,6 +44,9 @@ class _Request(Generic[T]):
     future: Future[list[T]]
     results: list[object] = field(default_factory=list)
     taken: int = 0
+    request_id: str | None = field(default_factory=current_request_id)
+    began: float | None = None
+    ended: float = 0.0
 
     def __post_init__(self) -> None:
         self.results = [_NOTHING] * len(self.texts)
@@ -96,11 +101,23 @@ class MicroBatcher(Generic[T]):
         Raises Overloaded when too many texts wait, NotReady once the batcher is closed, and
         whatever ``predict`` raises.
         """
-        return await asyncio.wrap_future(self._enqueue(texts))
+        request = self._enqueue(texts)
+        results = await asyncio.wrap_future(request.future)
+        _trace(request)
+        return results
 
     def submit_blocking(self, texts: Sequence[str]) -> list[T]:
         """As ``submit``, for code that runs in a thread of its own (a plain ``def`` route)."""
-        return self._enqueue(texts).result()
+        request = self._enqueue(texts)
+        results = request.future.result()
+        _trace(request)
+        return results
+
+    @property
+    def waiting(self) -> int:
+        """Texts that wait now, for ``Metrics.batches_of``."""
+        with self._changed:
+            return self._count_waiting()
 
     def close(self) -> None:
         """End the worker. Requests that still wait get NotReady."""
@@ -126,12 +143,12 @@ class MicroBatcher(Generic[T]):
     ) -> None:
         self.close()
 
-    def _enqueue(self, texts: Sequence[str]) -> Future[list[T]]:
+    def _enqueue(self, texts: Sequence[str]) -> _Request[T]:
         future: Future[list[T]] = Future()
         request = _Request[T](list(texts), time.perf_counter(), future)
         if not request.texts:
             future.set_result([])
-            return future
+            return request
         with self._changed:
             if self._closed:
                 raise NotReady("the server is shutting down")
@@ -148,7 +165,7 @@ class MicroBatcher(Generic[T]):
                 self._worker.start()
             self._waiting.append(request)
             self._changed.notify_all()
-        return future
+        return request
 
     def _count_waiting(self) -> int:
         """Texts in the queue. Cancelled requests leave it here."""
@@ -158,7 +175,8 @@ class MicroBatcher(Generic[T]):
 
     def _run(self) -> None:
         while shares := self._next_batch():
-            self._compute(shares)
+            with working_for(share.request.request_id for share in shares):
+                self._compute(shares)
 
     def _next_batch(self) -> list[_Share[T]]:
         """Wait for a first text, then a little for more. Empty when the batcher is closed."""
@@ -198,6 +216,9 @@ class MicroBatcher(Generic[T]):
         texts = [text for share in shares for text in share.texts]
         began = time.perf_counter()
         waited = [began - share.request.arrived for share in shares for _ in share.texts]
+        for share in shares:
+            if share.request.began is None:
+                share.request.began = began
         try:
             results = self._checked(texts)
         except Exception as error:
@@ -212,7 +233,9 @@ class MicroBatcher(Generic[T]):
                 self.observer.batch(waited, time.perf_counter() - began)
             except Exception:
                 LOGGER.exception("the observer of the batcher failed")
+        ended = time.perf_counter()
         for share in shares:
+            share.request.ended = ended
             _deliver(share, results[: len(share.texts)])
             results = results[len(share.texts) :]
 
@@ -221,6 +244,13 @@ class MicroBatcher(Generic[T]):
         if len(results) != len(texts):
             raise RuntimeError(f"{len(results)} results for {len(texts)} texts")
         return list(results)
+
+
+def _trace(request: _Request[T]) -> None:
+    """Spans of the wait and of the model's work (all batches of the request), where one is taken."""
+    if request.began is not None:
+        past_span("queue", request.arrived, request.began)
+        past_span("inference", request.began, request.ended, texts=len(request.texts))
 
 
 def _deliver(share: _Share[T], results: list[T]) -> None:
