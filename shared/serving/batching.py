@@ -247,7 +247,7 @@ class MicroBatcher(Generic[T]):
 
 
 def _trace(request: _Request[T]) -> None:
-    """Spans of the wait and of the model's work (all batches of the request), where one is taken."""
+    """Spans of the wait and of the model's work (all batches of it), where a trace is taken."""
     if request.began is not None:
         past_span("queue", request.arrived, request.began)
         past_span("inference", request.began, request.ended, texts=len(request.texts))
