@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from sqlalchemy import Engine
 
+from apps.finance.records import StoryScore
 from apps.finance.scoring.in_use import ScorerInUse, scorer_in_use
 from apps.finance.serving.overview import OverviewService
 from apps.finance.serving.router import finance_router
 from apps.finance.serving.service import FinanceService
+from apps.finance.serving.stored_gauges import finance_gauges
 from apps.finance.serving.upkeep import UpkeepService
 from apps.finance.training_data import APP
 from models.registry import ModelRegistry
 from shared.privacy import mask_personal_data
+from shared.serving.stored_gauges import ReadGauges
 from shared.settings import Settings
 from shared.web.connections import Resolve, system_addresses
+
+if TYPE_CHECKING:
+    from shared.serving.metrics import Metrics
 
 Clock = Callable[[], datetime]
 
@@ -36,8 +43,9 @@ class ServedFinance:
 
     name = APP
 
-    def __init__(self, router: APIRouter, scorer: ScorerInUse) -> None:
+    def __init__(self, router: APIRouter, scorer: ScorerInUse, watched: WatchedScores) -> None:
         self.router = router
+        self._watched = watched
         self._scorer = scorer
         self._started = False
 
@@ -71,6 +79,28 @@ class ServedFinance:
         """Score with the version that the registry names now."""
         return self._scorer.refresh()
 
+    def measure(self, metrics: Metrics) -> None:
+        """Count what is scored there, and show how far feeds, scores and deliveries are."""
+        self._watched.measure(metrics)
+
+
+class WatchedScores:
+    """Counts the labels of scored texts, once it has been given metrics."""
+
+    def __init__(self, gauges: ReadGauges) -> None:
+        self._gauges = gauges
+        self._metrics: Metrics | None = None
+
+    def measure(self, metrics: Metrics) -> None:
+        """Count there from now on, and show the gauges."""
+        self._metrics = metrics
+        metrics.stored(APP, self._gauges)
+
+    def __call__(self, score: StoryScore) -> None:
+        """Count one score."""
+        if self._metrics is not None:
+            self._metrics.reading(APP, score.label, score.probabilities[score.label])
+
 
 def served_finance(
     settings: Settings,
@@ -86,8 +116,10 @@ def served_finance(
     ``scorer`` stands in for that of the installation, ``resolve`` for the system's name service.
     """
     used = scorer or scorer_in_use(settings, registry, engine)
+    watched = WatchedScores(finance_gauges(engine))
     service = FinanceService(
         engine=engine,
+        observe=watched,
         scorer=used,
         mask=mask_personal_data,
         clock=clock,
@@ -96,4 +128,4 @@ def served_finance(
     upkeep = UpkeepService(
         engine=engine, policy=settings.address_policy(), clock=clock, resolve=resolve
     )
-    return ServedFinance(finance_router(service, overview, upkeep), used)
+    return ServedFinance(finance_router(service, overview, upkeep), used, watched)

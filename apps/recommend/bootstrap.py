@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 from sqlalchemy import Engine
@@ -26,10 +26,15 @@ from apps.recommend.serving.live import LiveTenant, LiveTenants, Load, Unfitted
 from apps.recommend.serving.refits import StoredRefits
 from apps.recommend.serving.request_reading import RequestReader
 from apps.recommend.serving.router import recommend_router
+from apps.recommend.serving.watched import ListCounter, recommend_gauges
 from apps.recommend.tenants import DEFAULT_TENANT, registry_app
 from models.promotion import gate_and_promote
 from models.registry import ModelRegistry
+from shared.serving.stored_gauges import ReadGauges
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.serving.metrics import Metrics
 
 Clock = Callable[[], datetime]
 
@@ -52,8 +57,16 @@ class ServedRecommend:
 
     name = registry_app(DEFAULT_TENANT)
 
-    def __init__(self, router: APIRouter, tenants: LiveTenants) -> None:
+    def __init__(
+        self,
+        router: APIRouter,
+        tenants: LiveTenants,
+        counter: ListCounter | None = None,
+        gauges: ReadGauges | None = None,
+    ) -> None:
         self.router = router
+        self._counter = counter
+        self._gauges = gauges
         self._tenants = tenants
         self._default: LiveTenant | None = None
 
@@ -90,6 +103,13 @@ class ServedRecommend:
         """Serve the default tenant with the bundle that the registry names now."""
         return self._tenants.refresh(self.name)
 
+    def measure(self, metrics: Metrics) -> None:
+        """Count lists and clicks there, and show how old the fits are."""
+        if self._counter is not None:
+            self._counter.measure(metrics)
+        if self._gauges is not None:
+            metrics.stored(self.name, self._gauges)
+
 
 @dataclass(frozen=True, slots=True)
 class Recommender:
@@ -100,6 +120,7 @@ class Recommender:
     catalogue: CatalogueService
     bundles: BundleService
     experiments: ExperimentService
+    counter: ListCounter
 
 
 def recommender(
@@ -131,8 +152,10 @@ def recommender(
     tenants = LiveTenants(open_tenant)
     impressions = ImpressionLog(engine)
     readers = lru_cache(maxsize=1_000)(lambda tenant: RequestReader(engine, tenant))
+    counter = ListCounter()
     return Recommender(
         tenants=tenants,
+        counter=counter,
         lists=ListService(
             view=lambda tenant, needed=None: tenants.get(tenant).view(needed),
             reader=readers,
@@ -140,6 +163,7 @@ def recommender(
             impressions=impressions,
             clock=clock,
             draw=draw,
+            count=counter,
         ),
         catalogue=CatalogueService(
             engine, view=lambda tenant: tenants.get(tenant).view(), clock=clock
@@ -152,7 +176,7 @@ def recommender(
             on_change=tenants.refresh,
             clock=clock,
         ),
-        experiments=ExperimentService(engine, impressions, clock=clock),
+        experiments=ExperimentService(engine, impressions, clock=clock, clicked=counter.clicked),
     )
 
 
@@ -162,7 +186,7 @@ def served_recommend(
     """The recommender as ``create_app`` takes it; ``parts`` are those of ``recommender``."""
     made = recommender(settings, engine, registry, **parts)
     router = recommend_router(made.catalogue, made.lists, made.bundles, made.experiments)
-    return ServedRecommend(router, made.tenants)
+    return ServedRecommend(router, made.tenants, made.counter, recommend_gauges(engine))
 
 
 def background_refits(settings: Settings, engine: Engine) -> Refits:

@@ -21,11 +21,13 @@ from apps.support.inference import Desk, DeskInUse, Reading
 from apps.support.learning.teaching import TeachingService
 from apps.support.router import support_router
 from apps.support.service import SupportService
+from apps.support.stored_gauges import support_gauges
 from models.registry import ModelRegistry, ModelVersion
 from shared.api.support import AddIntentReport, AddIntentRequest, CheckReport
 from shared.privacy import mask_personal_data
-from shared.records import TokenAttribution
+from shared.records import Prediction, TokenAttribution
 from shared.serving.batching import MicroBatcher
+from shared.serving.stored_gauges import ReadGauges
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -123,11 +125,13 @@ class ServedSupport:
         desk: DeskInUse,
         batcher: MicroBatcher[Reading],
         actions: ActionCounter,
+        gauges: ReadGauges | None = None,
     ) -> None:
         self.router = router
         self._desk = desk
         self._batcher = batcher
         self._actions = actions
+        self._gauges = gauges
 
     @property
     def ready(self) -> bool:
@@ -159,25 +163,41 @@ class ServedSupport:
         return self._desk.refresh()
 
     def measure(self, metrics: Metrics) -> None:
-        """Count batches and decided actions there."""
-        self._batcher.observer = metrics.batches_of(APP)
-        self._actions.counter = metrics.counter(
+        """Count batches, readings and decided actions there, and what waits for people."""
+        self._batcher.observer = metrics.batches_of(APP, lambda: self._batcher.waiting)
+        self._actions.measure(metrics)
+        if self._gauges is not None:
+            metrics.stored(APP, self._gauges)
+
+
+class ActionCounter:
+    """Counts decided actions and what was read, once it has been given metrics."""
+
+    def __init__(self) -> None:
+        self._metrics: Metrics | None = None
+        self._counter: Any = None
+
+    def measure(self, metrics: Metrics) -> None:
+        """Count there from now on."""
+        self._metrics = metrics
+        self._counter = metrics.counter(
             "triptych_support_actions_total",
             "Decisions by action: answer, clarify, handoff",
             ["action"],
         )
-
-
-class ActionCounter:
-    """Counts decided actions, once it has been given a Prometheus counter."""
-
-    def __init__(self) -> None:
-        self.counter: Any = None
+        for action in ("answer", "clarify", "handoff"):
+            self._counter.labels(action)  # at nought from the start, so that its rate is one
 
     def __call__(self, action: str) -> None:
         """Count one decision."""
-        if self.counter is not None:
-            self.counter.labels(action).inc()
+        if self._counter is not None:
+            self._counter.labels(action).inc()
+
+    def read(self, prediction: Prediction) -> None:
+        """Count what a model said of one message."""
+        if self._metrics is not None:
+            best = prediction.ranked[0]
+            self._metrics.reading(APP, best.label, best.probability)
 
 
 def served_support(
@@ -234,6 +254,7 @@ def served_support(
         attribute=attribute,
         clock=clock,
         count=actions,
+        observe=lambda reading: actions.read(reading.prediction),
     )
     teaching = TeachingService(
         desk=desk,
@@ -243,4 +264,5 @@ def served_support(
         add_intent=add_intent,
         check_file=check_file,
     )
-    return ServedSupport(support_router(service, teaching), desk, batcher, actions)
+    router = support_router(service, teaching)
+    return ServedSupport(router, desk, batcher, actions, support_gauges(engine))

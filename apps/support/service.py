@@ -56,7 +56,8 @@ class Batcher(Protocol):
 class SupportService:
     """What the routes of conversations and single messages call.
 
-    ``attribute`` says which words spoke for an intent; ``count`` is told each decided action.
+    ``attribute`` says which words spoke for an intent; ``count`` is told each decided action,
+    ``observe`` each reading.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class SupportService:
         attribute: Attribute,
         clock: Clock,
         count: Callable[[str], None] = lambda action: None,
+        observe: Callable[[Reading], None] = lambda reading: None,
     ) -> None:
         self._desk = desk
         self._batcher = batcher
@@ -77,6 +79,7 @@ class SupportService:
         self._attribute = attribute
         self._clock = clock
         self._count = count
+        self._observe = observe
         self._explaining = threading.Lock()
 
     async def classify(self, texts: Sequence[str]) -> ClassifyResponse:
@@ -157,6 +160,8 @@ class SupportService:
         readings = await self._batcher.submit(texts)
         if len({reading.prediction.version for reading in readings}) > 1:
             readings = await self._batcher.submit(texts)
+        for one in readings:
+            self._observe(one)
         return readings
 
     def _take_turn(self, conversation_id: str | None, text: str, reading: Reading) -> TakenTurn:

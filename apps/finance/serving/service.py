@@ -53,7 +53,8 @@ class Scorer(Protocol):
 class FinanceService:
     """What the routes of stories and scores call; every method blocks.
 
-    ``mask`` takes personal data out of what people send to be kept.
+    ``mask`` takes personal data out of what people send to be kept; ``observe`` is told each score
+    of a text that was sent.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class FinanceService:
         scorer: Scorer,
         mask: Callable[[str], str],
         clock: Callable[[], datetime],
+        observe: Callable[[StoryScore], None] = lambda score: None,
     ) -> None:
+        self._observe = observe
         self._engine = engine
         self._scorer = scorer
         self._mask = mask
@@ -128,6 +131,8 @@ class FinanceService:
         reader = self._scorer.reader()
         texts = [_story_text(text) for text in request.texts]
         scores = reader.score(texts)
+        for score in scores:
+            self._observe(score)
         if request.companies:
             scores = self._with_named(reader, texts, scores, request.companies)
         shapes = []

@@ -15,11 +15,20 @@ from shared.api import recommend_operations
 
 
 class ExperimentService:
-    """What the routes of experiments and clicks call; every method blocks."""
+    """What the routes of experiments and clicks call; every method blocks.
+
+    ``clicked`` is called for each click that was not counted before.
+    """
 
     def __init__(
-        self, engine: Engine, impressions: ImpressionLog, *, clock: Callable[[], datetime]
+        self,
+        engine: Engine,
+        impressions: ImpressionLog,
+        *,
+        clock: Callable[[], datetime],
+        clicked: Callable[[], None] = lambda: None,
     ) -> None:
+        self._clicked = clicked
         self._engine = engine
         self._impressions = impressions
         self._clock = clock
@@ -73,6 +82,8 @@ class ExperimentService:
     def click(self, tenant: str, impression: str, item: str) -> recommend_operations.ClickShape:
         """A click on an entry of a list. Raises NotFound for a list that did not hold the item."""
         counted = self._impressions.clicked(tenant, impression, item, self._clock())
+        if counted:
+            self._clicked()
         return recommend_operations.ClickShape(counted=counted)
 
 

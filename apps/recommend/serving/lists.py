@@ -22,6 +22,7 @@ from apps.recommend.ranking.reasons import explain
 from apps.recommend.serving import answers
 from apps.recommend.serving.catalogue_view import CatalogueView
 from apps.recommend.serving.request_reading import UserMoment
+from apps.recommend.serving.watched import ListKind
 from shared.api import recommend_lists
 from shared.catalogue import BehaviourEvent
 from shared.errors import DataError, NotFound
@@ -85,11 +86,19 @@ class Impressions(Protocol):
         ...
 
 
+class Counts(Protocol):
+    """Is told of each list: ``apps.recommend.serving.watched.ListCounter``."""
+
+    def listed(self, kind: ListKind, *, known: bool, recorded: bool, short: bool) -> None:
+        """Whether the model knew what was done, the showing was kept, the list was short."""
+        ...
+
+
 class ListService:
     """What the routes of lists call; every method blocks.
 
     ``reader`` and ``sessions`` give what reads a tenant's users and sessions; ``draw`` a seed for a
-    request that has none.
+    request that has none; ``count`` is told of each list.
     """
 
     def __init__(
@@ -101,6 +110,7 @@ class ListService:
         impressions: Impressions,
         clock: Callable[[], datetime],
         draw: Callable[[], int],
+        count: Counts | None = None,
     ) -> None:
         self._view = view
         self._reader = reader
@@ -108,6 +118,7 @@ class ListService:
         self._impressions = impressions
         self._clock = clock
         self._draw = draw
+        self._count = count
 
     def for_user(
         self, tenant: str, user: str, body: recommend_lists.ListSettings
@@ -234,6 +245,13 @@ class ListService:
                 assignment,
                 self._clock(),
                 since=begun,
+            )
+        if self._count is not None:
+            self._count.listed(
+                "session" if user == NOBODY else "user",
+                known=len(history) > 0,
+                recorded=request_id is not None,
+                short=len(ranked.entries) < settings.k,
             )
         return recommend_lists.ListShape(
             request_id=request_id,
