@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from shared.catalogue import EVENT_TYPES, MAX_ID
-from shared.storage.finance_tables import metadata
+from shared.storage.monitoring_tables import metadata
 from shared.storage.tables import UtcDateTime, json_column, one_of
 from shared.tenants import MAX_TENANT
 
