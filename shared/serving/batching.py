@@ -1,6 +1,7 @@
 """Micro-batching: texts of many requests go through the model together, in one worker thread.
 
-    submit ──> queue ──(at most max_batch texts, at most max_wait_ms)──> predict ──> each request
+    submit ──> queue ──(at most max_batch texts and max_tokens)──> predict ──> each request
+                 └── too long a queue, or too long in it: Overloaded (503, with Retry-After)
 
 A model on few cores is fastest when one thread feeds it batches. The event loop never computes.
 """
@@ -13,18 +14,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future, InvalidStateError
-from dataclasses import dataclass, field
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 from shared.errors import NotReady, Overloaded
-from shared.serving.request_context import current_request_id, working_for
+from shared.serving.batch_requests import BatchRequest, Share, settle, share_out
+from shared.serving.request_context import working_for
 from shared.serving.telemetry import past_span
 
 T = TypeVar("T")
 LOGGER = logging.getLogger(__name__)
-_NOTHING = object()
+LONGEST_PAUSE = 60
+"""Seconds: the longest Retry-After."""
 
 
 class BatchObserver(Protocol):
@@ -35,43 +37,29 @@ class BatchObserver(Protocol):
         ...
 
 
-@dataclass(eq=False)
-class _Request(Generic[T]):
-    """The texts of one caller and the results so far; a request may span batches."""
+def estimate_tokens(text: str) -> int:
+    """About how many tokens a sub-word tokenizer makes of a text, rather too many than too few.
 
-    texts: list[str]
-    arrived: float
-    future: Future[list[T]]
-    results: list[object] = field(default_factory=list)
-    taken: int = 0
-    request_id: str | None = field(default_factory=current_request_id)
-    began: float | None = None
-    ended: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.results = [_NOTHING] * len(self.texts)
-
-
-@dataclass(frozen=True)
-class _Share(Generic[T]):
-    """The part of a request that goes with one batch: texts ``start`` to ``stop``."""
-
-    request: _Request[T]
-    start: int
-    stop: int
-
-    @property
-    def texts(self) -> list[str]:
-        return self.request.texts[self.start : self.stop]
+    English prose has four to five characters a token; scripts without spaces one to two, of two
+    or three bytes each.
+    """
+    return 2 + (len(text) if text.isascii() else len(text.encode("utf-8", "replace"))) // 3
 
 
 class MicroBatcher(Generic[T]):
     """Gathers texts into batches for ``predict``, which gives one result a text.
 
-    ``predict`` runs in the one worker thread only. When it fails for a batch that several
-    requests share, each request's part is tried alone, so that one bad text fails no other.
-    ``max_queue`` counts waiting texts; Overloaded is raised beyond it. Requests that are
-    cancelled while they wait are dropped. ``observer`` may be set later.
+    A batch has at most ``max_batch`` texts, and as many as fill ``max_tokens`` once each is padded
+    to the longest (``tokens_of`` a text, at most ``longest``); a text above the budget goes alone.
+    A first text after a quiet time goes at once; where requests come side by side, a batch waits
+    up to ``max_wait_ms`` for more.
+
+    ``max_queue`` counts waiting texts: beyond it Overloaded is raised. Requests that wait longer
+    than ``max_queue_seconds`` are dropped with Overloaded, those that are cancelled silently; both
+    leave what has not been computed of them. Overloaded says when to try again, from the rate of
+    the last batches. ``predict`` runs in the one worker thread only. When it fails for a batch
+    that several requests share, each request's part is tried alone, so that one bad text fails no
+    other. ``observer`` may be set later.
     """
 
     def __init__(
@@ -79,56 +67,89 @@ class MicroBatcher(Generic[T]):
         predict: Callable[[list[str]], list[T]],
         *,
         max_batch: int = 32,
+        max_tokens: int = 4096,
         max_wait_ms: float = 2,
         max_queue: int = 1024,
+        max_queue_seconds: float = 10,
+        longest: int = 512,
+        tokens_of: Callable[[str], int] = estimate_tokens,
         observer: BatchObserver | None = None,
     ) -> None:
-        if max_batch < 1 or max_queue < 1 or max_wait_ms < 0:
-            raise ValueError("max_batch and max_queue are at least 1, max_wait_ms at least 0")
+        if min(max_batch, max_queue, max_tokens, longest) < 1 or max_wait_ms < 0:
+            raise ValueError("sizes and budgets are at least 1, max_wait_ms at least 0")
+        if max_queue_seconds <= 0:
+            raise ValueError("max_queue_seconds is above 0; at least a second is sensible")
         self._predict = predict
         self._max_batch = max_batch
+        self._max_tokens = max_tokens
         self._max_wait = max_wait_ms / 1000
         self._max_queue = max_queue
+        self._patience = max_queue_seconds
+        self._longest = longest
+        self._tokens_of = tokens_of
         self.observer = observer
-        self._waiting: deque[_Request[T]] = deque()
-        self._changed = threading.Condition()
+        self._queue: deque[BatchRequest[T]] = deque()
+        self._waiting = 0
+        self._changed = threading.Condition(threading.Lock())
+        self._idle = False
+        self._company = False
+        self._seconds_a_text = 0.0
         self._worker: threading.Thread | None = None
         self._closed = False
 
     async def submit(self, texts: Sequence[str]) -> list[T]:
         """Results in the order of ``texts``; for coroutines.
 
-        Raises Overloaded when too many texts wait, NotReady once the batcher is closed, and
-        whatever ``predict`` raises.
+        Raises Overloaded when too many texts wait or this waited too long, NotReady once the
+        batcher is closed, and whatever ``predict`` raises.
         """
-        request = self._enqueue(texts)
-        results = await asyncio.wrap_future(request.future)
+        if not texts:
+            return []
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[list[T]] = loop.create_future()
+        request = BatchRequest(list(texts), waiter, loop)
+        self._enqueue(request)
+        timer = loop.call_later(self._patience, self._give_up, request)
+        try:
+            results = await waiter
+        except asyncio.CancelledError:
+            self._forget(request)
+            raise
+        finally:
+            timer.cancel()
         _trace(request)
         return results
 
     def submit_blocking(self, texts: Sequence[str]) -> list[T]:
         """As ``submit``, for code that runs in a thread of its own (a plain ``def`` route)."""
-        request = self._enqueue(texts)
-        results = request.future.result()
+        if not texts:
+            return []
+        waiter: Future[list[T]] = Future()
+        request = BatchRequest(list(texts), waiter, None)
+        self._enqueue(request)
+        try:
+            results = waiter.result(self._patience)
+        except TimeoutError:
+            self._give_up(request)
+            results = waiter.result()
         _trace(request)
         return results
 
     @property
     def waiting(self) -> int:
         """Texts that wait now, for ``Metrics.batches_of``."""
-        with self._changed:
-            return self._count_waiting()
+        return self._waiting
 
     def close(self) -> None:
         """End the worker. Requests that still wait get NotReady."""
         with self._changed:
             self._closed = True
-            left = list(self._waiting)
-            self._waiting.clear()
+            left = list(self._queue)
+            self._queue.clear()
+            self._waiting = 0
             self._changed.notify_all()
             worker = self._worker
-        for request in left:
-            _fail(request, NotReady("the server is shutting down"))
+        settle([(request, NotReady("the server is shutting down")) for request in left])
         if worker is not None:
             worker.join()
 
@@ -143,76 +164,124 @@ class MicroBatcher(Generic[T]):
     ) -> None:
         self.close()
 
-    def _enqueue(self, texts: Sequence[str]) -> _Request[T]:
-        future: Future[list[T]] = Future()
-        request = _Request[T](list(texts), time.perf_counter(), future)
-        if not request.texts:
-            future.set_result([])
-            return request
+    def _enqueue(self, request: BatchRequest[T]) -> None:
+        longest = self._longest
+        request.tokens = [min(self._tokens_of(text), longest) for text in request.texts]
         with self._changed:
             if self._closed:
                 raise NotReady("the server is shutting down")
-            waiting = self._count_waiting()
-            if waiting + len(request.texts) > self._max_queue:
-                raise Overloaded(
-                    f"{waiting} texts wait for the model already, and at most {self._max_queue} "
-                    "may: try again in a moment, or send fewer at once",
-                    waiting=waiting,
-                    retry_after_seconds=1,
+            if self._waiting + len(request.texts) > self._max_queue:
+                raise self._overloaded(
+                    f"{self._waiting} texts wait for the model already, and at most "
+                    f"{self._max_queue} may: try again in a moment, or send fewer at once"
                 )
             if self._worker is None:
                 self._worker = threading.Thread(target=self._run, name="batcher", daemon=True)
                 self._worker.start()
-            self._waiting.append(request)
-            self._changed.notify_all()
-        return request
+            self._queue.append(request)
+            self._waiting += len(request.texts)
+            # A worker that computes, or waits for company that is not complete, need not wake.
+            if self._idle or self._waiting >= self._max_batch:
+                self._changed.notify()
 
-    def _count_waiting(self) -> int:
-        """Texts in the queue. Cancelled requests leave it here."""
-        if any(request.future.done() for request in self._waiting):
-            self._waiting = deque(one for one in self._waiting if not one.future.done())
-        return sum(len(request.texts) - request.taken for request in self._waiting)
+    def _overloaded(self, message: str) -> Overloaded:
+        seconds = max(1.0, self._waiting * self._seconds_a_text)
+        return Overloaded(
+            message,
+            waiting=self._waiting,
+            retry_after_seconds=round(min(seconds, LONGEST_PAUSE), 1),
+        )
+
+    def _remove(self, request: BatchRequest[T]) -> bool:
+        """Take what is left of a request out of the queue; whether anything was."""
+        try:
+            self._queue.remove(request)
+        except ValueError:
+            return False
+        self._waiting -= request.left
+        return True
+
+    def _forget(self, request: BatchRequest[T]) -> None:
+        with self._changed:
+            self._remove(request)
+
+    def _give_up(self, request: BatchRequest[T]) -> None:
+        """Drop a request that waited too long, unless all of it is being computed."""
+        with self._changed:
+            if not self._remove(request):
+                return
+            error = self._too_late()
+        settle([(request, error)])
+
+    def _too_late(self) -> Overloaded:
+        return self._overloaded(
+            f"this waited {self._patience:g} seconds for the model: too much is asked of it, "
+            "try again later"
+        )
 
     def _run(self) -> None:
         while shares := self._next_batch():
             with working_for(share.request.request_id for share in shares):
                 self._compute(shares)
 
-    def _next_batch(self) -> list[_Share[T]]:
-        """Wait for a first text, then a little for more. Empty when the batcher is closed."""
-        with self._changed:
-            while not self._closed:
-                if not self._count_waiting():
-                    self._changed.wait()
-                    continue
-                deadline = self._waiting[0].arrived + self._max_wait
-                while (
-                    not self._closed
-                    and 0 < self._count_waiting() < self._max_batch
-                    and (left := deadline - time.perf_counter()) > 0
-                ):
-                    self._changed.wait(left)
-                if shares := self._take():
-                    return shares
-            return []
+    def _next_batch(self) -> list[Share[T]]:
+        """Wait for a first text, and then for company. Empty when the batcher is closed."""
+        while True:
+            with self._changed:
+                while not self._queue and not self._closed:
+                    self._company = False
+                    self._wait(None)
+                if self._closed:
+                    return []
+                if self._company or len(self._queue) > 1:
+                    self._wait_for_company()
+                late: list[tuple[BatchRequest[T], list[T] | Exception]] = []
+                shares = self._take(late)
+            settle(late)
+            if shares:
+                self._company = len(shares) > 1
+                return shares
 
-    def _take(self) -> list[_Share[T]]:
-        shares: list[_Share[T]] = []
-        room = self._max_batch
-        while room and self._waiting:
-            request = self._waiting[0]
-            if request.future.done():
-                self._waiting.popleft()
+    def _wait(self, seconds: float | None) -> None:
+        self._idle = seconds is None
+        self._changed.wait(seconds)
+        self._idle = False
+
+    def _wait_for_company(self) -> None:
+        while not self._closed and 0 < self._waiting < self._max_batch:
+            left = self._queue[0].arrived + self._max_wait - time.perf_counter()
+            if left <= 0:
+                return
+            self._wait(left)
+
+    def _take(self, late: list[tuple[BatchRequest[T], list[T] | Exception]]) -> list[Share[T]]:
+        """The next batch, first come first; what waited too long goes to ``late``."""
+        shares: list[Share[T]] = []
+        count = widest = 0
+        since = time.perf_counter() - self._patience
+        while self._queue and count < self._max_batch:
+            request = self._queue[0]
+            if request.arrived < since:
+                self._queue.popleft()
+                self._waiting -= request.left
+                late.append((request, self._too_late()))
                 continue
-            stop = min(len(request.texts), request.taken + room)
-            shares.append(_Share(request, request.taken, stop))
-            room -= stop - request.taken
-            request.taken = stop
-            if stop == len(request.texts):
-                self._waiting.popleft()
+            start = stop = request.taken
+            while stop < len(request.texts) and count < self._max_batch:
+                width = max(widest, request.tokens[stop])
+                if count and width * (count + 1) > self._max_tokens:
+                    break
+                widest, count, stop = width, count + 1, stop + 1
+            if stop > start:
+                shares.append(Share(request, start, stop))
+                request.taken = stop
+                self._waiting -= stop - start
+            if stop < len(request.texts):
+                break
+            self._queue.popleft()
         return shares
 
-    def _compute(self, shares: list[_Share[T]]) -> None:
+    def _compute(self, shares: list[Share[T]]) -> None:
         texts = [text for share in shares for text in share.texts]
         began = time.perf_counter()
         waited = [began - share.request.arrived for share in shares for _ in share.texts]
@@ -223,21 +292,15 @@ class MicroBatcher(Generic[T]):
             results = self._checked(texts)
         except Exception as error:
             if len({id(share.request) for share in shares}) == 1:
-                _fail(shares[0].request, error)
+                self._forget(shares[0].request)
+                settle([(shares[0].request, error)])
             else:
                 for share in shares:
                     self._compute([share])
             return
-        if self.observer is not None:
-            try:
-                self.observer.batch(waited, time.perf_counter() - began)
-            except Exception:
-                LOGGER.exception("the observer of the batcher failed")
         ended = time.perf_counter()
-        for share in shares:
-            share.request.ended = ended
-            _deliver(share, results[: len(share.texts)])
-            results = results[len(share.texts) :]
+        settle(share_out(shares, results, ended))
+        self._note(waited, ended - began)
 
     def _checked(self, texts: list[str]) -> list[T]:
         results = self._predict(texts)
@@ -245,27 +308,19 @@ class MicroBatcher(Generic[T]):
             raise RuntimeError(f"{len(results)} results for {len(texts)} texts")
         return list(results)
 
+    def _note(self, waited: list[float], seconds: float) -> None:
+        one = seconds / len(waited)
+        before = self._seconds_a_text or one
+        self._seconds_a_text = 0.9 * before + 0.1 * one
+        if self.observer is not None:
+            try:
+                self.observer.batch(waited, seconds)
+            except Exception:
+                LOGGER.exception("the observer of the batcher failed")
 
-def _trace(request: _Request[T]) -> None:
+
+def _trace(request: BatchRequest[T]) -> None:
     """Spans of the wait and of the model's work (all batches of it), where a trace is taken."""
     if request.began is not None:
         past_span("queue", request.arrived, request.began)
         past_span("inference", request.began, request.ended, texts=len(request.texts))
-
-
-def _deliver(share: _Share[T], results: list[T]) -> None:
-    request = share.request
-    request.results[share.start : share.stop] = results
-    if any(result is _NOTHING for result in request.results):
-        return
-    try:
-        request.future.set_result(request.results)  # type: ignore[arg-type]
-    except (InvalidStateError, CancelledError):
-        LOGGER.debug("a request was cancelled before its results came")
-
-
-def _fail(request: _Request[T], error: Exception) -> None:
-    try:
-        request.future.set_exception(error)
-    except (InvalidStateError, CancelledError):
-        LOGGER.debug("a request was cancelled before it failed")

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from shared.errors import NotReady, Overloaded
-from shared.serving.batching import MicroBatcher
+from shared.serving.batching import MicroBatcher, estimate_tokens
 
 pytestmark = pytest.mark.unit
 
@@ -215,7 +217,150 @@ def test_many_threads_get_their_own_results(model: Model) -> None:
     assert results == {number: [f"A{number}", f"B{number}"] for number in range(40)}
 
 
-@pytest.mark.parametrize("wrong", [{"max_batch": 0}, {"max_queue": 0}, {"max_wait_ms": -1}])
+def test_a_batch_is_bounded_by_padded_tokens(model: Model) -> None:
+    """Two texts of 40 beside one of 60 would be 180 when padded: more than 130."""
+    texts = ["a" * 40, "b" * 40, "c" * 60, "d" * 10, "e" * 10, "f" * 400, "g"]
+    with MicroBatcher(model, max_tokens=130, longest=512, tokens_of=len) as batcher:
+        assert batcher.submit_blocking(texts) == [text.upper() for text in texts]
+    assert [[text[0] for text in batch] for batch in model.batches] == [
+        ["a", "b"],
+        ["c", "d"],
+        ["e"],
+        ["f"],  # above the budget: alone
+        ["g"],
+    ]
+
+
+def test_texts_count_no_more_than_the_model_reads(model: Model) -> None:
+    with MicroBatcher(model, max_tokens=100, longest=50, tokens_of=len) as batcher:
+        batcher.submit_blocking(["a" * 900, "b" * 900, "c" * 900])
+    assert [len(batch) for batch in model.batches] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("How do I track my new card, which was sent a week ago?", 13, 40),
+        ("我的银行卡还没有到，请帮我查一下", 15, 40),
+        ("", 1, 4),
+        ("\ud800", 1, 4),
+    ],
+)
+def test_tokens_are_estimated_rather_high(text: str, least: int, most: int) -> None:
+    assert least <= estimate_tokens(text) <= most
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_what_waits_too_long_is_dropped_and_says_when_to_come_again(
+    model: Model, blocking: bool
+) -> None:
+    async def scenario(batcher: MicroBatcher[str]) -> None:
+        first = await held(model, batcher)
+        with pytest.raises(Overloaded, match="waited 0.05 seconds") as caught:
+            if blocking:
+                await asyncio.to_thread(batcher.submit_blocking, ["late"])
+            else:
+                await batcher.submit(["late"])
+        assert caught.value.details["retry_after_seconds"] >= 1
+        assert batcher.waiting == 0
+        model.gate.set()
+        assert await first == ["FIRST"]  # in the model already: it is answered
+        assert await batcher.submit(["after"]) == ["AFTER"]
+
+    with MicroBatcher(model, max_queue_seconds=0.05) as batcher:
+        asyncio.run(scenario(batcher))
+    assert model.batches == [["first"], ["after"]]
+
+
+def test_the_pause_asked_for_follows_the_measured_rate() -> None:
+    def slow(texts: list[str]) -> list[str]:
+        time.sleep(0.02 * len(texts))
+        return texts
+
+    with MicroBatcher(slow, max_batch=5, max_queue=100) as batcher:
+        batcher.submit_blocking(["x"] * 5)
+
+        async def fill() -> float:
+            filled = asyncio.create_task(batcher.submit(["x"] * 100))
+            await asyncio.sleep(0)
+            with pytest.raises(Overloaded) as caught:
+                await batcher.submit(["y"] * 100)
+            filled.cancel()
+            return float(caught.value.details["retry_after_seconds"])
+
+        assert asyncio.run(fill()) == pytest.approx(2.0, rel=0.3)
+
+
+def test_cancelling_drops_what_is_left_of_a_large_request(model: Model) -> None:
+    async def scenario(batcher: MicroBatcher[str]) -> None:
+        model.gate.clear()
+        large = asyncio.create_task(batcher.submit([f"t{n}" for n in range(9)]))
+        await asyncio.to_thread(model.entered.acquire)
+        assert batcher.waiting == 6
+        large.cancel()
+        await asyncio.sleep(0)
+        assert batcher.waiting == 0
+        model.gate.set()
+        assert await batcher.submit(["after"]) == ["AFTER"]
+
+    with MicroBatcher(model, max_batch=3) as batcher:
+        asyncio.run(scenario(batcher))
+    assert [len(batch) for batch in model.batches] == [3, 1]
+
+
+def test_all_coroutines_of_a_batch_are_woken_by_one_call(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(batcher: MicroBatcher[str]) -> int:
+        loop = asyncio.get_running_loop()
+        first = await held(model, batcher)
+        rest = [asyncio.create_task(batcher.submit([f"t{n}"])) for n in range(20)]
+        await asyncio.sleep(0.01)
+        calls: list[object] = []
+        real = loop.call_soon_threadsafe
+
+        def counted(callback: Any, *arguments: Any, context: Any = None) -> asyncio.Handle:
+            calls.append(callback)
+            return real(callback, *arguments, context=context)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+        model.gate.set()
+        await asyncio.gather(first, *rest)
+        return len(calls)
+
+    with MicroBatcher(model) as batcher:
+        assert asyncio.run(scenario(batcher)) == 2
+
+
+def test_a_lone_request_does_not_wait_for_company(model: Model) -> None:
+    with MicroBatcher(model, max_wait_ms=2_000) as batcher:
+        began = time.perf_counter()
+        batcher.submit_blocking(["a"])
+        batcher.submit_blocking(["b"])
+        assert time.perf_counter() - began < 1
+
+
+def test_requests_of_a_closed_event_loop_do_not_stop_the_worker(model: Model) -> None:
+    async def leave(batcher: MicroBatcher[str]) -> None:
+        first = await held(model, batcher)
+        first.cancel()
+
+    with MicroBatcher(model) as batcher:
+        asyncio.run(leave(batcher))
+        model.gate.set()
+        assert batcher.submit_blocking(["after"]) == ["AFTER"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_batch": 0},
+        {"max_queue": 0},
+        {"max_wait_ms": -1},
+        {"max_tokens": 0},
+        {"max_queue_seconds": 0},
+    ],
+)
 def test_sizes_that_make_no_sense_are_refused(model: Model, wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least"):
         MicroBatcher(model, **wrong)
