@@ -37,9 +37,6 @@ def health_routes(starter: Starter, metrics: Metrics) -> APIRouter:
     )
     def prometheus() -> Response:
         """Prometheus's text format."""
-        for app in starter.served:
-            metrics.ready(app.name, app.ready)
-            metrics.model(app.name, app.version)
         content, media_type = metrics.exposition()
         return Response(content, media_type=media_type)
 

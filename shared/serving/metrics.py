@@ -8,13 +8,15 @@ grow. docs/monitoring.md lists them all.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from shared.serving.stored_gauges import ReadGauges, StoredGauges
 
@@ -26,6 +28,25 @@ MOST_LABELS = 500
 """Labels of one app that are counted by name; later ones count as ``other``."""
 
 _Own = TypeVar("_Own", Counter, Gauge, Histogram)
+
+
+class Served(Protocol):
+    """What is told of an app: ``shared.serving.served.ServedApp`` is one."""
+
+    @property
+    def name(self) -> str:
+        """The app's name."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests can be answered."""
+        ...
+
+    @property
+    def version(self) -> str | None:
+        """The model version that answers."""
+        ...
 
 
 class Metrics:
@@ -40,7 +61,6 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._own: dict[str, Any] = {}
-        self._versions: dict[str, str] = {}
         self._stored: StoredGauges | None = None
         self._labels: dict[str, set[str]] = {}
         self._lock = threading.Lock()
@@ -59,15 +79,6 @@ class Metrics:
         )
         self._problems = Counter(
             "triptych_problems_total", "Errors answered, by kind", ["error"], registry=self.registry
-        )
-        self._ready = Gauge(
-            "triptych_ready", "1 when the app can answer", ["app"], registry=self.registry
-        )
-        self._model = Gauge(
-            "triptych_model_info",
-            "1 for the model version that an app serves",
-            ["app", "version"],
-            registry=self.registry,
         )
         self.in_flight = Gauge(
             "triptych_requests_in_flight",
@@ -125,20 +136,9 @@ class Metrics:
         """Count one error that was answered."""
         self._problems.labels(error).inc()
 
-    def ready(self, app: str, value: bool) -> None:
-        """Note whether an app is ready."""
-        self._ready.labels(app).set(int(value))
-
-    def model(self, app: str, version: str | None) -> None:
-        """Note which model version an app serves; None for none."""
-        with self._lock:
-            before = self._versions.get(app)
-            if before is not None and before != version:
-                self._model.remove(app, before)
-                del self._versions[app]
-            if version is not None:
-                self._model.labels(app, version).set(1)
-                self._versions[app] = version
+    def serves(self, apps: Sequence[Served]) -> None:
+        """Show of each app whether it is ready, and which version it serves; once only."""
+        self.registry.register(_ServedApps(apps))
 
     def batches_of(self, app: str, waiting: Callable[[], int] | None = None) -> BatchMetrics:
         """What a MicroBatcher of ``app`` reports to; ``waiting`` says how many texts wait."""
@@ -207,6 +207,27 @@ class Metrics:
     def exposition(self) -> tuple[bytes, str]:
         """All metrics in Prometheus's text format, and its content type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+
+class _ServedApps(Collector):
+    """Looks at the apps when it is asked, so that what it tells is never old."""
+
+    def __init__(self, apps: Sequence[Served]) -> None:
+        self._apps = tuple(apps)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        ready = GaugeMetricFamily("triptych_ready", "1 when the app can answer", labels=["app"])
+        model = GaugeMetricFamily(
+            "triptych_model_info",
+            "1 for the model version that an app serves",
+            labels=["app", "version"],
+        )
+        for app in self._apps:
+            ready.add_metric([app.name], float(app.ready))
+            if app.version is not None:
+                model.add_metric([app.name, app.version], 1.0)
+        yield ready
+        yield model
 
 
 class BatchMetrics:
