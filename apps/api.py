@@ -15,6 +15,7 @@ from models.registry import ModelRegistry
 from shared.serving.application import build_api
 from shared.serving.auth import Authenticator, utc_now
 from shared.serving.limits import MEBIBYTE
+from shared.serving.rate_limits import RateLimits
 from shared.serving.served import Refreshes, ServedApp
 from shared.serving.telemetry import Traces
 from shared.settings import Settings
@@ -28,6 +29,9 @@ UPLOADS = {
     "/v1/recommend/events": 4 * MEBIBYTE,
 }
 """Paths that take files or many lines, and the bytes that they take."""
+
+SLOW = ("/check", "/explain", "/intents", "/promote", "/recommend/items", "/rollback")
+"""Ends of paths whose work takes long: training, the gate, attributions, large uploads."""
 
 MakeServed = Callable[[Settings, Engine, ModelRegistry], ServedApp]
 
@@ -65,13 +69,15 @@ def create_app(
     """The application. The database is opened now and closed when the application stops.
 
     Models load when the application starts, in the background. ``loopback_only`` belongs to a
-    server without keys. Raises StorageError when the database cannot be opened.
+    server without keys. Raises StorageError when the database cannot be opened, SettingsError for
+    a rate or an origin that is none.
     """
     traces = Traces(settings.otlp_endpoint) if settings.otlp_endpoint else None
     engine = open_database(settings.database)
     if traces is not None:
         traces.watch_database(engine)
     try:
+        limits = RateLimits(settings.rate_limit, guesses=settings.guess_limit)
         registry = ModelRegistry(settings.models)
         apps = [make(settings, engine, registry) for make in served]
         models = model_routes(
@@ -85,11 +91,20 @@ def create_app(
         return build_api(
             served=apps,
             extra_routers=[models],
-            authenticator=Authenticator(engine, require_keys, clock=clock),
+            authenticator=Authenticator(engine, require_keys, clock=clock, limits=limits),
             body_limits=UPLOADS,
             loopback_only=loopback_only,
             on_close=[engine.dispose],
             traces=traces,
+            metrics_address=(
+                (settings.metrics_host, settings.metrics_port) if settings.metrics_port else None
+            ),
+            times={
+                "request_seconds": settings.request_seconds,
+                "upload_seconds": settings.upload_seconds,
+            },
+            slow=SLOW,
+            origins=settings.cors_origins,
         )
     except BaseException:
         engine.dispose()

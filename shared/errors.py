@@ -25,7 +25,8 @@ TriptychError
     ├── NotFound             no such conversation, message or item
     ├── Conflict             the request contradicts the present state
     ├── NotReady             no model is loaded yet
-    └── Overloaded           too many requests are waiting
+    ├── Overloaded           too many requests are waiting
+    └── TooManyRequests      this caller asks more often than it may
 
 Each message says what was wrong, where, and what to do. Ids travel as attributes in ``details``.
 """
@@ -141,3 +142,7 @@ class NotReady(ServingError):
 
 class Overloaded(ServingError):
     """Too many requests are waiting."""
+
+
+class TooManyRequests(ServingError):
+    """This caller asks more often than it may."""

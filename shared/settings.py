@@ -53,13 +53,40 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="the least level that is logged"
     )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        description="each API process shows its metrics on the first free port from here on;"
+        " needed where several share the API's port",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1", description="where that port listens; it asks for no key"
+    )
     otlp_endpoint: str | None = Field(
         default=None,
         validation_alias=AliasChoices("TRIPTYCH_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         description="where OpenTelemetry traces go (OTLP over HTTP); none are taken if unset",
     )
 
-    @field_validator("allowed_addresses", mode="before")
+    rate_limit: str | None = Field(
+        default=None, description="requests that a key may make, such as 600/minute; any if unset"
+    )
+    guess_limit: str = Field(
+        default="30/minute", description="wrong API keys that one address may send"
+    )
+    request_seconds: float = Field(
+        default=60.0, gt=0, description="time to answer a request that neither trains nor promotes"
+    )
+    upload_seconds: float = Field(
+        default=120.0, gt=0, description="time for the body of a request to arrive"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="origins of web pages that may call the API from a browser, comma separated",
+    )
+
+    @field_validator("allowed_addresses", "cors_origins", mode="before")
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
         if isinstance(value, str):

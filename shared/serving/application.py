@@ -1,6 +1,6 @@
 """The application factory: apps in, one FastAPI application out.
 
-    Tracing ── LoopbackOnly ── BodyLimit ── routes (keys, then the app's own work)
+    Tracing ── Guard ── CORS ── LoopbackOnly ── BodyLimit ── routes (keys, then the app's own work)
 
 Nothing is loaded here. When the server starts, every app starts in a thread of its own, and
 ``/readyz`` tells how far it is.
@@ -9,16 +9,19 @@ Nothing is loaded here. When the server starts, every app starts in a thread of 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
 from shared.serving.auth import Authenticator
+from shared.serving.cross_origin import cross_origin
+from shared.serving.guard import Guard
 from shared.serving.health import health_routes
 from shared.serving.limits import MEBIBYTE, BodyLimit, LoopbackOnly
 from shared.serving.metrics import Metrics
+from shared.serving.metrics_port import metrics_on_port
 from shared.serving.openapi import document
 from shared.serving.problems import answer_problems
 from shared.serving.served import Measured, ServedApp, Starter
@@ -43,30 +46,42 @@ def build_api(
     on_close: Sequence[Callable[[], None]] = (),
     metrics: Metrics | None = None,
     traces: Traces | None = None,
+    metrics_address: tuple[str, int] | None = None,
+    times: Mapping[str, float] | None = None,
+    slow: Sequence[str] = (),
+    origins: Sequence[str] = (),
 ) -> FastAPI:
     """One application from the apps' routers.
 
     ``body_limits`` names paths that take more (or fewer) bytes than ``body_limit``.
     ``loopback_only`` refuses requests that a web page or a foreign name brought here: set it when
     no keys are required. ``on_close`` is called after every app has stopped. ``traces`` are taken
-    where there are any, and closed last.
+    where there are any, and closed last. ``metrics_address`` is a host and the first port of those
+    where each process shows its metrics by itself. ``times`` are those of ``Guard``, ``slow`` the
+    ends of paths that take long. ``origins`` are web pages that may call from a browser. Raises
+    SettingsError for an origin that is none.
     """
     metrics = metrics or Metrics()
     starter = Starter(served)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        starter.start()
-        try:
-            yield
-        finally:
-            starter.stop()
-            for close in on_close:
-                close()
+        with ExitStack() as until_stopped:
             if traces is not None:
-                traces.close()
+                until_stopped.callback(traces.close)
+            for close in reversed(on_close):
+                until_stopped.callback(close)
+            if metrics_address is not None:
+                host, port = metrics_address
+                until_stopped.enter_context(metrics_on_port(metrics, port, host=host))
+            until_stopped.callback(starter.stop)
+            starter.start()
+            yield
 
     middleware = [Middleware(Tracing, metrics=metrics, traces=traces)]
+    counted = metrics.problem
+    middleware.append(Middleware(Guard, slow=tuple(slow), counted=counted, **dict(times or {})))
+    middleware += cross_origin(origins)
     if loopback_only:
         middleware.append(Middleware(LoopbackOnly))
     middleware.append(Middleware(BodyLimit, limit=body_limit, routes=body_limits))
@@ -82,6 +97,7 @@ def build_api(
     )
     app.state.authenticator = authenticator
     app.state.metrics = metrics
+    metrics.serves(served)
     answer_problems(app, metrics)
     app.include_router(health_routes(starter, metrics))
     for one in served:

@@ -22,6 +22,8 @@ from sqlalchemy.exc import DBAPIError
 
 from shared.errors import NotAllowed, NotAuthenticated
 from shared.serving.keys import Scope, digest, split_key
+from shared.serving.rate_limits import Allowance, RateLimits
+from shared.storage.audit import act_as
 from shared.storage.engine import reading
 from shared.storage.tables import api_keys
 from shared.tenants import DEFAULT_TENANT
@@ -48,6 +50,7 @@ class Principal:
     scopes: frozenset[str]
     key_id: str | None = None
     tenant: str = DEFAULT_TENANT
+    rate_limit: str | None = None
 
     def may(self, scope: Scope) -> bool:
         """Whether ``scope`` is granted; ``admin`` implies all."""
@@ -66,11 +69,13 @@ class Authenticator:
         required: bool,
         *,
         clock: Callable[[], datetime] = utc_now,
+        limits: RateLimits | None = None,
     ) -> None:
         if required and engine is None:
             raise ValueError("checking keys needs a database")
         self.engine = engine
         self.required = required
+        self.limits = limits or RateLimits()
         self._clock = clock
 
     def authenticate(self, key: str | None) -> Principal:
@@ -87,10 +92,34 @@ class Authenticator:
         row = self._find(parts[0]) if parts else None
         stored = row.digest if row is not None else _NO_DIGEST
         fits = hmac.compare_digest(digest(parts[1] if parts else ""), stored)
-        if row is None or not fits or row.revoked_at is not None:
-            raise NotAuthenticated("the API key is not valid: it is unknown or was revoked")
+        ended = row is not None and row.expires_at is not None and row.expires_at <= self._clock()
+        if row is None or not fits or row.revoked_at is not None or ended:
+            raise NotAuthenticated(
+                "the API key is not valid: it is unknown, has ended or was revoked"
+            )
         self._remember_use(row.id, row.last_used_at)
-        return Principal(row.name, frozenset(row.scopes), row.id, row.tenant)
+        return Principal(row.name, frozenset(row.scopes), row.id, row.tenant, row.rate_limit)
+
+    def admit(self, key: str | None, address: str) -> tuple[Principal, Allowance | None]:
+        """Who holds ``key``, which came from ``address``, and how often they may still ask.
+
+        Raises NotAuthenticated, and TooManyRequests for a key that asks too often or an address
+        that sent too many wrong ones.
+        """
+        if not self.required:
+            return LOCAL, None
+        if key:
+            self.limits.may_try(address, key)
+        try:
+            principal = self.authenticate(key)
+        except NotAuthenticated:
+            if key:
+                self.limits.tried(address, key, right=False)
+            raise
+        assert key is not None
+        assert principal.key_id is not None
+        self.limits.tried(address, key, right=True)
+        return principal, self.limits.spend(principal.key_id, principal.rate_limit)
 
     def _find(self, id: str) -> Row[tuple[object, ...]] | None:
         if not (len(id) == 16 and id.isascii() and id.isalnum()):
@@ -117,7 +146,7 @@ class Authenticator:
 def require(scope: Scope) -> Callable[..., Principal]:
     """A dependency that lets holders of ``scope`` pass and gives the Principal.
 
-    Raises NotAuthenticated (401) and NotAllowed (403).
+    Raises NotAuthenticated (401), NotAllowed (403) and TooManyRequests (429).
     """
 
     def check(
@@ -127,7 +156,12 @@ def require(scope: Scope) -> Callable[..., Principal]:
     ) -> Principal:
         authenticator = request.app.state.authenticator
         assert isinstance(authenticator, Authenticator)
-        principal = authenticator.authenticate(bearer.credentials if bearer else header)
+        key = bearer.credentials if bearer else header
+        address = request.client.host if request.client else ""
+        principal, allowance = authenticator.admit(key, address)
+        if allowance is not None:
+            request.state.rate_limit_headers = allowance.headers()
+        act_as(principal.key_id, principal.name)
         if not principal.may(scope):
             raise NotAllowed(
                 f"the key {principal.name!r} lacks the scope {scope!r}: make one that has it "

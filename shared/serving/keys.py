@@ -10,12 +10,13 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, get_args
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 
-from shared.errors import NotFound, SettingsError
+from shared.errors import Conflict, NotFound, SettingsError
+from shared.serving.rate_limits import check_rate
 from shared.storage.audit import record
 from shared.storage.engine import reading
 from shared.storage.tables import api_keys
@@ -38,6 +39,13 @@ class ApiKey:
     last_used_at: datetime | None
     revoked_at: datetime | None
     tenant: str
+    expires_at: datetime | None = None
+    rotated_to: str | None = None
+    rate_limit: str | None = None
+
+    def valid(self, now: datetime) -> bool:
+        """Whether it opens anything at ``now``."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,8 @@ class NewKey:
     scopes: tuple[Scope, ...]
     secret: str
     tenant: str
+    expires_at: datetime | None = None
+    rate_limit: str | None = None
 
 
 def digest(secret: str) -> str:
@@ -72,10 +82,19 @@ def create_key(
     actor: str,
     now: datetime,
     tenant: str = DEFAULT_TENANT,
+    expires_in: timedelta | None = None,
+    rate_limit: str | None = None,
 ) -> NewKey:
-    """Make a key. Raises SettingsError for no name, no scope or an unknown one, and for a tenant
-    that cannot be."""
+    """Make a key, which ends by itself after ``expires_in``.
+
+    ``rate_limit`` (``600/minute``) stands for the installation's. Raises SettingsError for no
+    name, no scope or an unknown one, and for a tenant, a lifetime or a rate that cannot be.
+    """
     check_tenant(tenant)
+    if expires_in is not None and expires_in <= timedelta(0):
+        raise SettingsError("a key lives longer than no time: --expires 90d, for instance")
+    if rate_limit is not None:
+        check_rate(rate_limit)
     clean = name.strip()
     if not 1 <= len(clean) <= 120 or "\x00" in clean:
         raise SettingsError("a key needs a name of 1 to 120 characters: who or what will use it?")
@@ -86,43 +105,75 @@ def create_key(
             + (f", not {', '.join(unknown)}" if unknown else "")
         )
     granted = tuple(scope for scope in SCOPES if scope in scopes)
-    id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    expires_at = None if expires_in is None else now + expires_in
     with engine.begin() as connection:
-        connection.execute(
-            insert(api_keys).values(
-                id=id,
-                name=clean,
-                digest=digest(secret),
-                scopes=list(granted),
-                created_at=now,
-                tenant=tenant,
-            )
-        )
-        details = {"key": id, "name": clean, "scopes": list(granted), "tenant": tenant}
+        made = _insert(connection, clean, granted, tenant, expires_at, rate_limit, now)
+        details = {"key": made.id, "name": clean, "scopes": list(granted), "tenant": tenant}
+        if expires_at is not None:
+            details["expires_at"] = expires_at.isoformat()
+        if rate_limit is not None:
+            details["rate_limit"] = rate_limit
         record(connection, actor=actor, action="key created", details=details, at=now)
-    return NewKey(id, clean, granted, f"tk_{id}_{secret}", tenant)
+    return made
+
+
+def rotate_key(
+    engine: Engine, id: str, *, overlap: timedelta, actor: str, now: datetime
+) -> tuple[ApiKey, NewKey]:
+    """The old key, which ends by itself after ``overlap``, and the new one in its place.
+
+    The new one has the name, scopes, tenant, rate and lifetime of the old. Raises NotFound,
+    Conflict for a key that is revoked, ended or rotated already, SettingsError for a negative
+    overlap.
+    """
+    if overlap < timedelta(0):
+        raise SettingsError("the overlap of two keys is no negative time")
+    with engine.begin() as connection:
+        this = select(api_keys).where(api_keys.c.id == id).with_for_update()
+        row = connection.execute(this).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no key {id!r}: see `triptych keys list`", key=id)
+        old = _as_key(row)
+        if old.rotated_to is not None:
+            raise Conflict(f"key {id} was rotated already, to {old.rotated_to}", key=id)
+        if not old.valid(now):
+            raise Conflict(f"key {id} is revoked or has ended: make a new one", key=id)
+        lifetime = old.expires_at - old.created_at if old.expires_at else None
+        expires_at = now + lifetime if lifetime else None
+        made = _insert(
+            connection, old.name, old.scopes, old.tenant, expires_at, old.rate_limit, now
+        )
+        ends = now + overlap if old.expires_at is None else min(now + overlap, old.expires_at)
+        connection.execute(
+            update(api_keys).where(api_keys.c.id == id).values(expires_at=ends, rotated_to=made.id)
+        )
+        details = {"key": id, "new_key": made.id, "old_ends_at": ends.isoformat()}
+        details["tenant"] = old.tenant
+        record(connection, actor=actor, action="key rotated", details=details, at=now)
+    return find_key(engine, id), made
 
 
 def list_keys(engine: Engine) -> list[ApiKey]:
     """All keys, oldest first, those revoked included."""
     with reading(engine) as connection:
         rows = connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id))
-        return [
-            ApiKey(
-                row.id,
-                row.name,
-                tuple(row.scopes),
-                row.created_at,
-                row.last_used_at,
-                row.revoked_at,
-                row.tenant,
-            )
-            for row in rows
-        ]
+        return [_as_key(row) for row in rows]
+
+
+def find_key(engine: Engine, id: str) -> ApiKey:
+    """The key of that id. Raises NotFound."""
+    with reading(engine) as connection:
+        row = connection.execute(select(api_keys).where(api_keys.c.id == id)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no key {id!r}: see `triptych keys list`", key=id)
+    return _as_key(row)
 
 
 def any_key(engine: Engine) -> bool:
-    """Whether there is a key that is not revoked."""
+    """Whether there is a key that is not revoked.
+
+    One that has ended by itself counts: a server must not open because nobody renewed a key.
+    """
     with reading(engine) as connection:
         valid = select(api_keys.c.id).where(api_keys.c.revoked_at.is_(None)).limit(1)
         return connection.execute(valid).first() is not None
@@ -141,7 +192,44 @@ def revoke_key(engine: Engine, id: str, *, actor: str, now: datetime) -> ApiKey:
         ).rowcount
         if changed:
             record(connection, actor=actor, action="key revoked", details={"key": id}, at=now)
-    for key in list_keys(engine):
-        if key.id == id:
-            return key
-    raise NotFound(f"there is no key {id!r}: see `triptych keys list`", key=id)
+    return find_key(engine, id)
+
+
+def _insert(
+    connection: Connection,
+    name: str,
+    scopes: tuple[Scope, ...],
+    tenant: str,
+    expires_at: datetime | None,
+    rate_limit: str | None,
+    now: datetime,
+) -> NewKey:
+    id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+    connection.execute(
+        insert(api_keys).values(
+            id=id,
+            name=name,
+            digest=digest(secret),
+            scopes=list(scopes),
+            created_at=now,
+            tenant=tenant,
+            expires_at=expires_at,
+            rate_limit=rate_limit,
+        )
+    )
+    return NewKey(id, name, scopes, f"tk_{id}_{secret}", tenant, expires_at, rate_limit)
+
+
+def _as_key(row: Row[Any]) -> ApiKey:
+    return ApiKey(
+        row.id,
+        row.name,
+        tuple(row.scopes),
+        row.created_at,
+        row.last_used_at,
+        row.revoked_at,
+        row.tenant,
+        row.expires_at,
+        row.rotated_to,
+        row.rate_limit,
+    )

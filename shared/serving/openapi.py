@@ -71,11 +71,11 @@ def _operations(built: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _added(operation: dict[str, Any], keys_required: bool) -> list[int]:
     statuses = [500]
     if "requestBody" in operation:
-        statuses += [400, 413, 422]
+        statuses += [400, 408, 413, 422]
     if operation.get("parameters"):
         statuses += [422]
     if operation.get("security"):
-        statuses += [503]
+        statuses += [503, 504]
         if keys_required:
-            statuses += [401, 403]
+            statuses += [401, 403, 429]
     return statuses

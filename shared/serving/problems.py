@@ -2,7 +2,8 @@
 
 401 no valid key      404 no such thing        413 body too large       500 a defect here
 403 key too weak      405 no such method       422 shape is wrong       503 not now; try again
-400 no valid body     409 against the state
+400 no valid body     408 body too slow        429 asked too often      504 took too long
+                      409 against the state
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ STATUSES: tuple[tuple[type[TriptychError], int], ...] = (
     (errors.ManifestMismatch, 409),
     (errors.NotReady, 503),
     (errors.Overloaded, 503),
+    (errors.TooManyRequests, 429),
     (errors.DataError, 422),
     (errors.ServingError, 400),
 )
@@ -49,10 +51,13 @@ _DESCRIPTIONS: Mapping[int, str] = {
     404: "There is no such thing",
     405: "The path does not know this method",
     409: "The request contradicts the present state",
+    408: "The body did not arrive in time",
     413: "The body is too large",
     422: "The request does not have the right shape, or its data cannot be used",
+    429: "This key asks too often, or too many wrong keys came from this address",
     500: "A defect in Triptych; the log holds the request's id",
     503: "Not ready, or too many requests wait: try again later",
+    504: "The answer took too long",
 }
 _HTTP_KINDS: Mapping[int, str] = {
     400: "malformed_request",
@@ -91,9 +96,9 @@ def problem_response(
     details: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """A Problem as an answer, whatever the texts hold. A 503 says when to try again."""
+    """A Problem as an answer, whatever the texts hold. A 429 and a 503 say when to try again."""
     sent = dict(headers or {})
-    if status == 503:
+    if status in (429, 503):
         seconds = (details or {}).get("retry_after_seconds", 2)
         sent.setdefault("Retry-After", str(max(1, math.ceil(float(seconds)))))
     if status == 401:
@@ -138,7 +143,9 @@ def answer_problems(app: FastAPI, metrics: Metrics) -> None:
         status = status_of(error)
         if status == 500:
             LOGGER.error("%s", error.message, exc_info=error)
-        return answer(status, kind_of(error), error.message, error.details)
+        details = dict(error.details)
+        headers = details.pop("headers", None)
+        return answer(status, kind_of(error), error.message, details, headers)
 
     async def invalid(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)

@@ -158,9 +158,13 @@ api_keys = Table(
     Column("last_used_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
     Column("tenant", String(20), nullable=False, server_default="default"),
+    Column("expires_at", UtcDateTime),
+    Column("rotated_to", String(16)),
+    Column("rate_limit", String(40)),
 )
 """One row an API key. ``digest`` is the SHA-256 of the secret, which is stored nowhere; ``tenant``
-is the product team whose catalogue it opens."""
+is the product team whose catalogue it opens; ``rotated_to`` is the id of the key that follows it;
+``rate_limit`` (``600/minute``) stands for the installation's."""
 
 audit_log = Table(
     "audit_log",

@@ -241,9 +241,9 @@ def test_the_document_holds_every_answer(api: AssembledApi, client: TestClient) 
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     }
-    everywhere = {"200", "401", "403", "422", "500", "503"}
-    assert statuses["post", "/v1/support/measure"] == everywhere | {"400", "413"}
-    assert statuses["post", "/v1/support/notes"] == everywhere | {"400", "409", "413"}
+    everywhere = {"200", "401", "403", "422", "429", "500", "503", "504"}
+    assert statuses["post", "/v1/support/measure"] == everywhere | {"400", "408", "413"}
+    assert statuses["post", "/v1/support/notes"] == everywhere | {"400", "408", "409", "413"}
     assert statuses["get", "/v1/support/notes/{number}"] == everywhere | {"404"}
     assert statuses["get", "/healthz"] == {"200", "500"}
     assert statuses["get", "/readyz"] == {"200", "500", "503"}

@@ -110,7 +110,8 @@ class Running:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with a key required, two versions in its registry and a few conversations."""
-    home = Settings(home=tmp_path_factory.mktemp("schema"))
+    # Wrong keys are part of what is tried.
+    home = Settings(home=tmp_path_factory.mktemp("schema"), guess_limit="100000/minute")
     registry = ModelRegistry(home.models)
     for day in range(2):
         version = registry.add(

@@ -23,7 +23,7 @@ EXAMPLES = 8
 def test_every_finance_operation_answers_as_documented(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    settings = Settings(home=tmp_path)
+    settings = Settings(home=tmp_path, guess_limit="100000/minute")  # wrong keys are tried, too
     engine = open_database(settings.database)
     key = create_key(engine, name="test", scopes=["admin"], actor="test", now=NOW).secret
     engine.dispose()

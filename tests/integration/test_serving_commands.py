@@ -64,7 +64,7 @@ def test_a_key_of_a_tenant_opens_its_catalogue(tmp_path: Path) -> None:
 
 def test_json_output_is_one_object(tmp_path: Path) -> None:
     made = json.loads(run(tmp_path, "keys", "create", "--name", "shop", "--json").stdout)
-    assert set(made) == {"id", "name", "scopes", "tenant", "key"}
+    assert set(made) == {"id", "name", "scopes", "tenant", "expires_at", "rate_limit", "key"}
     assert (made["scopes"], made["tenant"]) == (["use"], "default")
     (listed,) = json.loads(run(tmp_path, "keys", "list", "--json").stdout)["keys"]
     assert (listed["id"], listed["revoked_at"], listed["last_used_at"]) == (made["id"], None, None)
