@@ -39,6 +39,7 @@ from shared.finetuning.hardware import Hardware, choose_hardware
 from shared.finetuning.loop import TrainingOutcome
 from shared.finetuning.methods import METHODS
 from shared.finetuning.optimisers import check_optimiser
+from shared.finetuning.parallel import current_ranks
 from shared.finetuning.progress import ProgressReporter
 from shared.finetuning.recipe import Recipe, epochs_for
 from shared.finetuning.splits import Shares, split_examples
@@ -123,6 +124,7 @@ def train_text_classifier(
         )
         rate = None if fitted.outcome is None else fitted.outcome.examples_per_second
         footprint = meter.finish(len(splits.train), rate)
+    current_ranks().leave_rest_to_first()
     report.say(f"training: {footprint.line()}")
     trained = time.monotonic()
     evaluation = evaluate_model(fitted.predictor, splits, report, measured_by)

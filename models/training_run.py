@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +16,7 @@ from models.text_training import TrainedVersion, train_text_classifier
 from models.version_evaluation import evaluate_version
 from shared.command_line import say
 from shared.errors import PromotionRefused, SettingsError
+from shared.finetuning.parallel import current_ranks
 from shared.finetuning.progress import ConsoleProgress
 from shared.finetuning.recipe import Recipe
 from shared.finetuning.splits import Shares
@@ -54,6 +56,8 @@ def train_and_gate(
 
     ``budget`` is the seconds that the training may take, by an estimate; not with ``folds``.
 
+    In a group of processes the first alone reports, evaluates and registers; PartDone in others.
+
     The log goes to ``runs/<app>-training.jsonl`` below the home. The summary's ``promotion``
     says whether the version is in use now, and why; a refusal by the gate is no error.
     """
@@ -66,8 +70,10 @@ def train_and_gate(
         )
     registry = ModelRegistry(settings.models)
     log_path = settings.home / "runs" / f"{app}-training.jsonl"
-    log_path.unlink(missing_ok=True)
-    with ConsoleProgress(log_path) as report:
+    first = current_ranks().first
+    if first:
+        log_path.unlink(missing_ok=True)
+    with ConsoleProgress(log_path) if first else ConsoleProgress(None, io.StringIO()) as report:
         if announce:
             report.say(announce)
         measured = None

@@ -17,6 +17,7 @@ from shared.errors import EncoderError, TrainingError
 from shared.finetuning.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from shared.finetuning.domain_pretraining import MaskedLanguage, Masking
 from shared.finetuning.loop import LabelledTokens, train
+from shared.finetuning.parallel import current_ranks
 from shared.finetuning.recipe import Recipe
 from shared.records import fingerprint
 
@@ -152,7 +153,7 @@ def pretrain(
     moved = 1 - (encoder.embed(texts, hardware=task.hardware) * before).sum(axis=1).mean()
     task.report.say(f"sentence vectors moved by {moved:.3f} of cosine on average")
     encoder.requires_grad_(True)
-    if place is not None:
+    if place is not None and current_ranks().first:
         tensors = dict(encoder.backbone.state_dict())
         if head is not None:
             tensors |= {f"{HEAD}{key}": tensor for key, tensor in head.state_dict().items()}

@@ -16,6 +16,7 @@ from shared.finetuning.checkpoint import (
     remove_checkpoint,
     save_checkpoint,
 )
+from shared.finetuning.parallel import current_ranks
 from shared.records import Example
 
 FINISHED = "finished"
@@ -51,7 +52,7 @@ def finished_stage(stage: FittingTask, identity: str) -> dict[str, torch.Tensor]
 
 def keep_stage(stage: FittingTask, identity: str, tensors: dict[str, torch.Tensor]) -> None:
     """Keep the tensors of a finished stage until the whole training is over."""
-    if stage.checkpoints is not None:
+    if stage.checkpoints is not None and current_ranks().first:
         where = stage.checkpoints / FINISHED
         save_checkpoint(where, Checkpoint(tensors, {"identity": identity}))
 

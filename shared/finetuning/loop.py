@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -41,6 +42,7 @@ from shared.finetuning.objectives import (
     classification_loss,
 )
 from shared.finetuning.optimisers import make_optimiser, restore_state, state_tensors
+from shared.finetuning.parallel import current_ranks
 from shared.finetuning.progress import ProgressReporter
 from shared.finetuning.recipe import Recipe, epochs_for
 
@@ -147,7 +149,11 @@ def train(
     and optimiser are as if it had never stopped. ``identity`` names data, encoder and recipe;
     a checkpoint of another identity is refused. TrainingError when the loss is not finite. Where
     memory does not suffice, batches are computed in twice as many parts from then on.
+
+    In a group of processes each computes its share of every batch, and all end with the same
+    weights; the first validates, logs and keeps the checkpoints.
     """
+    ranks = current_ranks()
     per_epoch = math.ceil(len(training.truth) / recipe.batch_size)
     epochs = recipe.epochs or epochs_for(len(training.truth))
     steps = max(1, round(per_epoch * epochs))
@@ -167,6 +173,8 @@ def train(
         if found is not None:
             step, best, waited, finer = _restore(found, identity, named, optimiser, average)
             report.say(f"going on from step {step} of {steps}")
+    ranks.agree(examples=len(training.truth), steps=steps, step=step)
+    ranks.alike(named.values())
     resumed_from, started, saved = step, time.monotonic(), time.monotonic()
     stopped = False
     report.start("training", steps * recipe.batch_size, step * recipe.batch_size)
@@ -180,11 +188,12 @@ def train(
             factor = learning_rate_factor(step, steps, recipe.warmup)
             for group, peak in zip(optimiser.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
-            parts = parts_of(read.texts.lengths[rows], recipe, minimised.passes)
+            ranks.draw_for(recipe.seed, step)
             loss, finer = _backward(
-                module, forward, minimised, read, rows, parts, finer, (step, steps), hardware,
-                scaler, report,
+                module, forward, minimised, read, ranks.share(rows), len(rows), recipe, finer,
+                (step, steps), hardware, scaler, report,
             )  # fmt: skip
+            loss = ranks.sum_gradients(named.values(), loss)
             if not math.isfinite(loss):
                 message = f"the loss became {loss} at step {step}: lower the learning rate"
                 raise TrainingError(message, step=step)
@@ -199,13 +208,13 @@ def train(
             report.advance(len(rows), loss=loss)
             report.log(event="step", step=step, epoch=step / per_epoch, loss=loss, rate=factor)
             due = time.monotonic() - saved >= recipe.checkpoint_seconds
-            if checkpoints is not None and due and step < steps:
+            if checkpoints is not None and due and step < steps and ranks.first:
                 place = {"step": step, "best": best, "waited": waited, "finer": finer}
                 state = {**place, "identity": identity}
                 save_checkpoint(checkpoints, _capture(state, named, optimiser, average))
                 saved = time.monotonic()
         if validation is not None:
-            values = _validate(module, validation, hardware)
+            values = ranks.of_first(partial(_validate, module, validation, hardware))
             report.log(event="validation", step=step, epoch=step / per_epoch, **values)
             improved = values["loss"] < best - 1e-4
             best, waited = (values["loss"], 0) if improved else (best, waited + 1)
@@ -213,7 +222,7 @@ def train(
     report.finish()
     if average is not None:
         average.apply()
-    if checkpoints is not None:
+    if checkpoints is not None and ranks.first:
         remove_checkpoint(checkpoints)
     seconds = time.monotonic() - started
     seen = (step - resumed_from) * recipe.batch_size
@@ -236,17 +245,22 @@ def _backward(
     objective: Objective,
     training: LabelledTokens,
     rows: NDArray[np.int64],
-    parts: int,
+    whole: int,
+    recipe: Recipe,
     finer: int,
     place: tuple[int, int],
     hardware: Hardware,
     scaler: torch.amp.GradScaler,
     report: ProgressReporter,
 ) -> tuple[float, int]:
-    """The loss of a batch, its gradient left in the weights, and into how much finer parts.
+    """What ``rows`` add to the mean loss of a batch of ``whole``, and into how much finer parts.
 
-    A batch that memory does not hold is computed again in twice as many parts.
+    The gradient is left in the weights. A batch that memory does not hold is computed again in
+    twice as many parts.
     """
+    if not len(rows):
+        return 0.0, finer
+    parts = parts_of(training.texts.lengths[rows], recipe, objective.passes)
     while True:
         loss = 0.0
         try:
@@ -255,7 +269,7 @@ def _backward(
                 truth = torch.from_numpy(training.truth[part]).to(hardware.device)
                 with hardware.autocast():
                     part_loss = objective(forward, Batch(ids, mask, truth, part, *place))
-                part_loss = part_loss * (len(part) / len(rows))
+                part_loss = part_loss * (len(part) / whole)
                 scaler.scale(part_loss).backward()  # type: ignore[no-untyped-call]
                 loss += float(part_loss.detach())
             return loss, finer

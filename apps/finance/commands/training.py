@@ -17,6 +17,7 @@ from apps.finance.training_data import (
     with_corrections,
 )
 from data_connectors.data_source import DataSource, announced
+from models.scale.training import on_engine
 from shared.command_line import database, reports_errors, say, user_name
 from shared.records import Dataset
 from shared.settings import Settings
@@ -42,6 +43,7 @@ from shared.training_options import (
     type=click.IntRange(2, 50),
     help="Measure by cross-validation with so many folds, then train on all.",
 )
+@on_engine
 @reports_errors
 def train(
     data: str | None,

@@ -9,6 +9,7 @@ import click
 from apps.support.conversation.knowledge import APP, SAMPLE_SOURCE
 from apps.support.learning.training_data import load_source, load_unlabelled
 from data_connectors.data_source import DataSource, announced
+from models.scale.training import on_engine
 from shared.command_line import reports_errors, user_name
 from shared.settings import Settings
 from shared.training_options import (
@@ -22,6 +23,7 @@ from shared.training_options import (
 
 @click.command()
 @training_options(SAMPLE_SOURCE)
+@on_engine
 @reports_errors
 def train(
     data: str | None,

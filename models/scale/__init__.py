@@ -1,0 +1,1 @@
+"""More than one process: training, bulk work and replicas on Ray (the extra ``scale``)."""
