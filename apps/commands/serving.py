@@ -107,8 +107,15 @@ def run_server(app: FastAPI, opened: socket.socket) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=8000, type=PORT, show_default=True, help="0: any free port.")
 @click.option("--no-auth", is_flag=True, help="Ask for no key; on loopback only.")
+@click.option(
+    "--processes",
+    default=1,
+    type=click.IntRange(1, 256),
+    show_default=True,
+    help="Processes that share the port, each with models of its own; the dead start again.",
+)
 @reports_errors
-def serve(host: str, port: int, no_auth: bool) -> None:
+def serve(host: str, port: int, no_auth: bool, processes: int) -> None:
     """Serve the HTTP API.
 
     Without any API key it serves this machine only. Models load in the background: /readyz
@@ -117,13 +124,20 @@ def serve(host: str, port: int, no_auth: bool) -> None:
     settings = Settings()
     with listen(host, port) as opened:
         required = keys_required(settings, host, no_auth=no_auth)
-        from apps.api import create_app
         from shared.serving.logs import configure_logging
 
         configure_logging(settings.log_format, level=settings.log_level)
+        who = "callers need an API key" if required else "no keys, this machine only"
+        if processes > 1:
+            from apps.commands.worker_processes import supervise
+
+            say(f"serving on {address_of(opened)} by {processes} processes ({who})")
+            cores = os.cpu_count() or 1
+            supervise(opened.fileno(), processes, keys=required, cores=cores)
+            return
+        from apps.api import create_app
 
         app = create_app(settings, require_keys=required, loopback_only=not required)
-        who = "callers need an API key" if required else "no keys, this machine only"
         say(f"serving on {address_of(opened)} ({who})")
         run_server(app, opened)
 

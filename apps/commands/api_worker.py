@@ -1,0 +1,45 @@
+"""One API process of several: ``python -m apps.commands.api_worker SOCKET ALIVE keys|open``.
+
+The supervisor (``worker_processes``) starts it; SOCKET is the listening socket that it inherits,
+ALIVE the end of a pipe that closes when the supervisor dies.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+
+from shared.settings import Settings
+
+
+def end_with(alive: int) -> None:
+    """End this process as SIGTERM would, once the pipe's other end is closed. Blocking."""
+    while os.read(alive, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve on the inherited socket until a signal comes, or the supervisor is gone."""
+    from apps.api import create_app
+    from apps.commands.serving import run_server
+    from shared.serving.logs import configure_logging
+
+    number, alive, mode = int(arguments[0]), int(arguments[1]), arguments[2]
+    # A terminal sends its interrupt to the supervisor, too, which then stops this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with, args=(alive,), name="supervisor", daemon=True).start()
+    settings = Settings()
+    configure_logging(settings.log_format, level=settings.log_level)
+    required = mode == "keys"
+    app = create_app(settings, require_keys=required, loopback_only=not required)
+    with socket.socket(fileno=number) as opened:
+        run_server(app, opened)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
