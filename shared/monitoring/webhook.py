@@ -5,7 +5,8 @@
 
 The signature is over ``<seconds>.<body>`` with the target's secret (HMAC: RFC 2104). The time in
 it is that of the attempt, so that an old request cannot be played again. Any answer of 200 to 299
-means that it arrived. Redirects are not followed: they would carry the alert elsewhere.
+means that it arrived. Redirects are not followed: they would carry the alert elsewhere. Where a
+trace is taken, ``traceparent`` goes along (W3C Trace Context).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import httpx2
 
 from shared.errors import AddressRefused
 from shared.monitoring.delivery import NotSent, Outgoing, Sent
+from shared.serving.telemetry import outgoing_headers
 
 SIGNATURE_HEADER = "Triptych-Signature"
 EVENT_HEADER = "Triptych-Event-Id"
@@ -42,6 +44,7 @@ class WebhookSender:
             EVENT_HEADER: message.event_id,
             "Idempotency-Key": message.event_id,
         }
+        headers |= outgoing_headers()
         if message.secret:
             headers[SIGNATURE_HEADER] = sign(body, message.secret, message.sent_at)
         try:

@@ -10,10 +10,10 @@ or ``past_span``; where no trace is taken that costs one look at the variable.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from sqlalchemy import Engine, event
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _TRACER: ContextVar[Any] = ContextVar("triptych_tracer", default=None)
 _NOTHING = nullcontext()
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def span(name: str, **attributes: str | int | float) -> AbstractContextManager[Any]:
@@ -120,11 +122,14 @@ class Traces:
         ) as made:
             yield made
 
-    @contextmanager
-    def root(self, name: str) -> Iterator[Any]:
-        """A span that begins a trace: a round of the watcher."""
-        with self._root(name) as made:
-            yield made
+    def around(self, name: str, run: Callable[P, R]) -> Callable[P, R]:
+        """The function with a trace of its own around each call: a job of the watcher."""
+
+        def traced(*given: P.args, **named: P.kwargs) -> R:
+            with self._root(name):
+                return run(*given, **named)
+
+        return traced
 
     @contextmanager
     def _root(self, name: str, **options: Any) -> Iterator[Any]:

@@ -6,8 +6,9 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,10 @@ from shared.command_line import database, json_option, print_json, reports_error
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from apps.finance.ingest.counts import IngestCounts
+    from shared.serving.telemetry import Traces
 
 
 @click.command()
@@ -41,7 +45,9 @@ def watch(once: bool, as_json: bool) -> None:
     ):
         lease = Lease(engine, watching.LEASE, _holder(), watching.LEASE_SECONDS)
         watcher = watching.Watcher(engine, ingestion, lease, report=rounds.add)
-        with side_jobs(settings, engine) as others:
+        with side_jobs(settings, engine) as others, _traces(settings, engine) as traces:
+            if traces is not None:
+                others = [replace(job, run=traces.around(job.id, job.run)) for job in others]
             if once:
                 watching.work_once(watcher, others)
             else:
@@ -50,6 +56,22 @@ def watch(once: bool, as_json: bool) -> None:
         print_json(rounds.numbers())
     elif not rounds.total.polls:
         say("no feed was due, or another watcher works")
+
+
+@contextmanager
+def _traces(settings: Settings, engine: Engine) -> Iterator[Traces | None]:
+    """Traces of the jobs beside the feeds, such as deliveries, where an endpoint is set."""
+    if settings.otlp_endpoint is None:
+        yield None
+        return
+    from shared.serving.telemetry import Traces
+
+    traces = Traces(settings.otlp_endpoint, service="triptych-watcher")
+    traces.watch_database(engine)
+    try:
+        yield traces
+    finally:
+        traces.close()
 
 
 class _Rounds:
