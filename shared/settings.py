@@ -27,6 +27,10 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None, description="SQLAlchemy address; SQLite if unset"
     )
+    sqlite_synchronous: Literal["normal", "full"] = Field(
+        default="normal",
+        description="full: each commit waits for the disk, so that a loss of power loses none",
+    )
     encoder: str | None = Field(default=None, description="encoder name or folder; MiniLM if unset")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where models run")
     runtime: Literal["auto", "int8", "fp32", "openvino", "torch"] = Field(
@@ -100,7 +104,11 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The address of the database: the one that was set, or SQLite under ``home``."""
-        return self.database_url or f"sqlite:///{self.home / 'triptych.sqlite3'}"
+        url = self.database_url or f"sqlite:///{self.home / 'triptych.sqlite3'}"
+        if self.sqlite_synchronous == "full" and url.startswith("sqlite"):
+            if "synchronous=" not in url:
+                url += ("&" if "?" in url else "?") + "synchronous=full"
+        return url
 
     @property
     def models(self) -> Path:

@@ -9,6 +9,10 @@ On SQLite ``engine.begin()`` takes the write lock at once (BEGIN IMMEDIATE). A t
 reads first and takes the lock later fails without waiting when another wrote in between; see
 https://www.sqlite.org/lang_transaction.html. On PostgreSQL use ``with_for_update()`` on rows that
 are read in order to be changed; SQLite ignores it.
+
+SQLite hands a commit to the operating system, which keeps it when a process is killed, but may
+lose the last ones when the power fails: ``?synchronous=full`` in the address waits for the disk
+at each commit. See https://www.sqlite.org/pragma.html#pragma_synchronous.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic import command
 from alembic.config import Config
@@ -36,6 +40,8 @@ BUSY_SECONDS = 15.0
 MIGRATION_SECONDS = 120.0
 """How long a start waits for another that migrates the same database."""
 
+Step = Literal["upgrade", "downgrade"]
+
 _MIGRATION_LOCK = 7_412_020_615
 _READ_ONLY = "triptych_read_only"
 
@@ -49,25 +55,48 @@ def open_database(url: str) -> Engine:
     Raises StorageError: an address that is no address, a database that cannot be reached or that
     a newer Triptych made.
     """
-    address = _parse(url)
-    engine = _sqlite_engine(address) if _is_sqlite(address) else _server_engine(address)
-    shown = address.render_as_string(hide_password=True)
+    engine = connect(url)
     try:
-        _migrate(engine, address)
-    except CommandError as error:
+        migrate(engine)
+    except BaseException:
         engine.dispose()
+        raise
+    return engine
+
+
+def connect(url: str) -> Engine:
+    """An engine on the database at ``url`` as it stands: nothing is made or migrated.
+
+    The caller disposes of the engine. Raises StorageError for an address that is no address.
+    """
+    address = _parse(url)
+    if not is_sqlite(address):
+        return _server_engine(address)
+    address, synchronous = _synchronous(address)
+    return _sqlite_engine(address, synchronous)
+
+
+def migrate(engine: Engine, to: str = "head", *, back: bool = False) -> None:
+    """Bring the schema to the revision ``to``, in one transaction, one process at a time.
+
+    With ``back`` it goes to an earlier one, and what only later ones know is lost. Raises
+    StorageError: a database that cannot be reached, or a revision that is not known.
+    """
+    shown = engine.url.render_as_string(hide_password=True)
+    step: Step = "downgrade" if back else "upgrade"
+    try:
+        _migrate(engine, step, to)
+    except CommandError as error:
         raise StorageError(
             f"the database {shown} has a schema that this version of Triptych does not know "
             f"({error}): update Triptych, or set TRIPTYCH_DATABASE_URL to another database",
             url=shown,
         ) from error
     except (DBAPIError, sqlite3.Error, OSError) as error:
-        engine.dispose()
         cause = getattr(error, "orig", None) or error
         raise StorageError(
             f"cannot open the database {shown}: {str(cause).strip()}", url=shown
         ) from error
-    return engine
 
 
 def reading(engine: Engine) -> AbstractContextManager[Connection]:
@@ -89,8 +118,17 @@ def _parse(url: str) -> URL:
     return address
 
 
-def _is_sqlite(address: URL) -> bool:
+def is_sqlite(address: URL) -> bool:
+    """Whether it is the address of a SQLite file; else it is that of a server."""
     return address.get_backend_name() == "sqlite"
+
+
+def _synchronous(address: URL) -> tuple[URL, str]:
+    """The address without ``synchronous``, and what that says: NORMAL where it says nothing."""
+    asked = address.query.get("synchronous", "normal")
+    if not isinstance(asked, str) or asked.lower() not in ("normal", "full"):
+        raise StorageError(f"synchronous is normal or full, not {asked!r}")
+    return address.difference_update_query(["synchronous"]), asked.upper()
 
 
 def _in_memory(address: URL) -> bool:
@@ -101,7 +139,7 @@ def _server_engine(address: URL) -> Engine:
     return create_engine(address, pool_pre_ping=True, pool_size=10, max_overflow=40)
 
 
-def _sqlite_engine(address: URL) -> Engine:
+def _sqlite_engine(address: URL, synchronous: str) -> Engine:
     arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     if _in_memory(address):
         engine = create_engine(address, connect_args=arguments, poolclass=StaticPool)
@@ -113,7 +151,7 @@ def _sqlite_engine(address: URL) -> Engine:
         connection.isolation_level = None  # transactions begin below, not in the driver
         try:
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
         except sqlite3.Error:
             connection.close()  # the pool does not know it yet
             raise
@@ -126,16 +164,16 @@ def _sqlite_engine(address: URL) -> Engine:
     return engine
 
 
-def _migrate(engine: Engine, address: URL) -> None:
-    """Bring the schema up to date, in one transaction, one process at a time."""
-    if not _is_sqlite(address):
+def _migrate(engine: Engine, step: Step, to: str) -> None:
+    address = engine.url
+    if not is_sqlite(address):
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-            _upgrade(connection)
+            _run(connection, step, to)
         return
     if _in_memory(address):
         with engine.begin() as connection:
-            _upgrade(connection)
+            _run(connection, step, to)
         return
     file = Path(str(address.database))
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +181,7 @@ def _migrate(engine: Engine, address: URL) -> None:
         with FileLock(f"{file}.lock", timeout=MIGRATION_SECONDS):
             _use_write_ahead_log(engine)
             with engine.begin() as connection:
-                _upgrade(connection)
+                _run(connection, step, to)
     except LockTimeout as error:
         raise StorageError(
             f"another process has been migrating {file} for {MIGRATION_SECONDS:.0f} s",
@@ -162,8 +200,17 @@ def _use_write_ahead_log(engine: Engine) -> None:
         raw.close()
 
 
-def _upgrade(connection: Connection) -> None:
+def _run(connection: Connection, step: Step, to: str) -> None:
+    config = migration_config()
+    config.attributes["connection"] = connection
+    if step == "upgrade":
+        command.upgrade(config, to)
+    else:
+        command.downgrade(config, to)
+
+
+def migration_config() -> Config:
+    """Where Alembic finds the steps of the schema."""
     config = Config()
     config.set_main_option("script_location", "shared.storage:migrations")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
