@@ -6,6 +6,7 @@ A process that was stopped for long finds its lease gone when it renews, and sto
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -69,6 +70,26 @@ class Lease:
         with reading(self.engine) as connection:
             ended: datetime | None = connection.scalar(query)
         return ended
+
+    def release_dead(self, is_dead: Callable[[str], bool], now: datetime) -> bool:
+        """Free the lease where ``is_dead`` says so of the name that holds it; whether it did.
+
+        It then ended when it was renewed last, which was the dead process's last sign of life.
+        """
+        query = select(leases.c.holder, leases.c.expires_at).where(leases.c.name == self.name)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).first()
+        if row is None or row.expires_at <= now or row.holder == self.holder:
+            return False
+        if not is_dead(row.holder):
+            return False
+        with self.engine.begin() as connection:
+            done = connection.execute(
+                update(leases)
+                .where(leases.c.name == self.name, leases.c.holder == row.holder)
+                .values(expires_at=min(now, row.expires_at - timedelta(seconds=self.seconds)))
+            )
+        return done.rowcount == 1
 
     def release(self) -> None:
         """Leave it to others at once; nothing happens where another holds it."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -35,6 +32,7 @@ def watch(once: bool, as_json: bool) -> None:
     from apps.finance.ingest import watching
     from apps.finance.ingest.assembly import open_ingestion, side_jobs
     from shared.serving.logs import configure_logging
+    from shared.storage.lease_holders import this_process
     from shared.storage.leases import Lease
 
     settings, rounds = Settings(), _Rounds()
@@ -43,7 +41,7 @@ def watch(once: bool, as_json: bool) -> None:
         database(settings) as engine,
         open_ingestion(settings, engine, follow=True) as ingestion,
     ):
-        lease = Lease(engine, watching.LEASE, _holder(), watching.LEASE_SECONDS)
+        lease = Lease(engine, watching.LEASE, this_process(), watching.LEASE_SECONDS)
         watcher = watching.Watcher(engine, ingestion, lease, report=rounds.add)
         with side_jobs(settings, engine) as others, _traces(settings, engine) as traces:
             if traces is not None:
@@ -94,11 +92,6 @@ class _Rounds:
 
     def numbers(self) -> dict[str, Any]:
         return {"rounds": self.rounds, **asdict(self.total)}
-
-
-def _holder() -> str:
-    """This process and no other."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"[:120]
 
 
 def _stop_on_signals(stop: Callable[[], None]) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from apps.finance.ingest.counts import IngestCounts
 from apps.finance.ingest.pipeline import Ingestion
 from shared.storage.counters import add_to_counter
+from shared.storage.lease_holders import is_dead
 from shared.storage.leases import Lease
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ TICK_SECONDS = 15.0
 """Seconds between two looks at what is due."""
 
 LEASE_SECONDS = 45.0
-"""After a watcher's death another works within this and a third of it: 60 s."""
+"""After a watcher's death another works within this and a third of it: 60 s. Its successor on the
+same machine works at once."""
 
 GRACE_SECONDS = 6 * 3600
 """A run that is late by less is made up for, once however many were missed."""
@@ -95,6 +97,8 @@ class Watcher:
                 return True
             log.warning("another watcher holds the lease by now: this one waits")
             self._held_until = self._last_tick = None
+        if self._lease.release_dead(is_dead, now):
+            log.info("the watcher before this one is dead: its lease is free")
         lapsed = self._lease.lapsed_at(now)
         if not self._lease.acquire(now):
             return False
