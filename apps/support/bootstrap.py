@@ -19,7 +19,7 @@ from apps.support.conversation.decision import DecisionPolicy
 from apps.support.conversation.knowledge import APP, Faq, book_for
 from apps.support.inference import Desk, DeskInUse, Reading
 from apps.support.learning.teaching import TeachingService
-from apps.support.router import support_router
+from apps.support.router import hot_routes, support_router
 from apps.support.service import SupportService
 from apps.support.stored_gauges import support_gauges
 from models.registry import ModelRegistry, ModelVersion
@@ -27,6 +27,7 @@ from shared.api.support import AddIntentReport, AddIntentRequest, CheckReport
 from shared.privacy import mask_personal_data
 from shared.records import Prediction, TokenAttribution
 from shared.serving.batching import MicroBatcher
+from shared.serving.hot_path import HotRoute
 from shared.serving.stored_gauges import ReadGauges
 from shared.settings import Settings
 
@@ -126,8 +127,10 @@ class ServedSupport:
         batcher: MicroBatcher[Reading],
         actions: ActionCounter,
         gauges: ReadGauges | None = None,
+        hot: Sequence[HotRoute] = (),
     ) -> None:
         self.router = router
+        self.hot_routes = tuple(hot)
         self._desk = desk
         self._batcher = batcher
         self._actions = actions
@@ -265,4 +268,5 @@ def served_support(
         check_file=check_file,
     )
     router = support_router(service, teaching)
-    return ServedSupport(router, desk, batcher, actions, support_gauges(engine))
+    hot = hot_routes(service)
+    return ServedSupport(router, desk, batcher, actions, support_gauges(engine), hot)

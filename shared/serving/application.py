@@ -19,6 +19,7 @@ from shared.serving.auth import Authenticator
 from shared.serving.cross_origin import cross_origin
 from shared.serving.guard import Guard
 from shared.serving.health import health_routes
+from shared.serving.hot_path import HasHotRoutes, add_hot_routes
 from shared.serving.limits import MEBIBYTE, BodyLimit, LoopbackOnly
 from shared.serving.metrics import Metrics
 from shared.serving.metrics_port import metrics_on_port
@@ -104,6 +105,8 @@ def build_api(
         if isinstance(one, Measured):
             one.measure(metrics)
         app.include_router(one.router)
+        if isinstance(one, HasHotRoutes):
+            add_hot_routes(app, one.hot_routes)
     for router in extra_routers:
         app.include_router(router)
     document(app, keys_required=authenticator.required)
