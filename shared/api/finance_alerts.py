@@ -12,6 +12,7 @@ from shared.api.finance import IndexSeries, Moment, Note, StoryShape
 from shared.api.shapes import Name, Shape, Text
 
 RuleKind = Literal["threshold", "fall", "burst", "event"]
+AlertKind = Literal["threshold", "fall", "burst", "event", "drift"]
 AlertState = Literal["open", "acknowledged", "snoozed", "closed"]
 Channel = Literal["webhook", "email"]
 
@@ -82,7 +83,7 @@ class AlertShape(Shape):
     id: str
     rule_id: str
     rule_name: str
-    kind: RuleKind
+    kind: AlertKind = Field(description="that of the rule; `drift` is told of a model")
     subject: str
     subject_name: str = Field(description="the company's or sector's name as people read it")
     fired_at: datetime

@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
-from apps.finance.alerts.sending import alert_senders
 from shared.monitoring.delivery import CLAIM, MOST_ATTEMPTS, DeliveryCounts, deliver_due, event_id
 from shared.monitoring.mail import MailSender, MailSettings
+from shared.monitoring.senders import alert_senders
 from shared.monitoring.webhook import verify
 from shared.storage.engine import open_database
 from shared.storage.finance_tables import alert_targets, alerts, deliveries
@@ -239,7 +239,7 @@ def test_of_several_senders_at_once_one_sends_each_event(engine: Engine) -> None
 SENDER = """
 import sys
 from datetime import datetime
-from apps.finance.alerts.sending import alert_senders
+from shared.monitoring.senders import alert_senders
 from shared.monitoring.delivery import deliver_due
 from shared.monitoring.mail import MailSender, MailSettings
 from shared.storage.engine import open_database

@@ -27,13 +27,11 @@ from apps.finance.sentiment_index.timeline import (
     subjects_of,
     utc,
 )
-from shared.monitoring.delivery import event_id
+from shared.monitoring.outbox import any_target, write_deliveries
 from shared.storage.finance_tables import (
     alert_rule_states,
     alert_rules,
-    alert_targets,
     alerts,
-    deliveries,
     watched_companies,
 )
 
@@ -172,26 +170,6 @@ def _write_alert(connection: Connection, firing: Firing) -> bool:
 
 
 def _write_deliveries(connection: Connection, firing: Firing) -> None:
-    """Write what is to be sent of an alert: one delivery an enabled target."""
-    targets = connection.execute(
-        select(alert_targets).where(alert_targets.c.enabled).order_by(alert_targets.c.id)
-    ).all()
-    if not targets:
-        return
-    message = message_of(connection, firing)
-    rows = []
-    for target in targets:
-        event = event_id(firing.id, target.id)
-        rows.append(
-            {
-                "id": event,
-                "alert_id": firing.id,
-                "target_id": target.id,
-                "channel": target.channel,
-                "address": target.address,
-                "payload": {"event_id": event, **message},
-                "attempts": 0,
-                "next_attempt_at": firing.send_at,
-            }
-        )
-    connection.execute(insert(deliveries), rows)
+    """Write what is to be sent of an alert; without a target no message is made."""
+    if any_target(connection):
+        write_deliveries(connection, firing.id, message_of(connection, firing), firing.send_at)

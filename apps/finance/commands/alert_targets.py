@@ -112,9 +112,9 @@ def remove_target(target_id: str, author: str) -> None:
 @reports_errors
 def deliver(as_json: bool) -> None:
     """Send what is due now, once; `triptych finance watch` does it all the time."""
-    from apps.finance.alerts.sending import alert_senders
     from shared.monitoring.delivery import deliver_due
     from shared.monitoring.mail import MailSettings
+    from shared.monitoring.senders import alert_senders
 
     settings = Settings()
     with (

@@ -68,10 +68,10 @@ def open_ingestion(
 @contextmanager
 def side_jobs(settings: Settings, engine: Engine) -> Iterator[tuple[SideJob, ...]]:
     """What the working watcher does besides: it sends what alerts tell."""
-    from apps.finance.alerts.sending import alert_senders
     from apps.finance.ingest.watching import SideJob
     from shared.monitoring.delivery import deliver_due
     from shared.monitoring.mail import MailSettings
+    from shared.monitoring.senders import alert_senders
 
     with alert_senders(settings.address_policy(), MailSettings()) as senders:
         yield (SideJob("deliver", DELIVERY_SECONDS, lambda now: deliver_due(engine, now, senders)),)
