@@ -1,4 +1,4 @@
-"""All three apps behind one application, over fakes of their models, with some traffic behind it."""
+"""All three apps behind one application, over fakes of their models, with traffic behind it."""
 
 from __future__ import annotations
 
