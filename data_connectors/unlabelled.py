@@ -76,6 +76,39 @@ def load_texts(
     return _collected(_cells(table, text_column, query), shown_source(source))
 
 
+def iterate_texts(
+    source: str,
+    *,
+    settings: Settings,
+    shipped: Mapping[str, Path] = NOTHING_SHIPPED,
+    text_column: str | None = None,
+    query: str | None = None,
+) -> Iterator[tuple[int, str, str]]:
+    """Of each row of ``source`` its line, its text, and what is wrong with it ("" for nothing).
+
+    All rows of any split, in memory that does not grow with a file. Of a public data set the
+    training texts, numbered from 1. Sources and errors as in ``load_texts``.
+    """
+    from data_connectors.public_datasets import PUBLIC_DATASETS
+
+    if source in PUBLIC_DATASETS:
+        texts = _of_public(source, settings, None).texts
+        yield from ((number, text, "") for number, text in enumerate(texts, 1))
+        return
+    path = shipped.get(source, Path(source))
+    if not is_address(source) and source not in shipped and not path.exists():
+        raise not_there(source, [*sorted(shipped), *sorted(PUBLIC_DATASETS)])
+    if path.suffix.lower() in PLAIN_TEXT and not is_address(source):
+        rows = _lines(path)
+    else:
+        table = str(source) if is_address(source) else path
+        rows = _cells(table, text_column, query, every_split=True)
+    for line, cell, fault in rows:
+        text = (cell or "").strip()
+        blank = "" if text else "the text is blank"
+        yield line, text, fault or blank or unusable_characters(text) or ""
+
+
 def _of_public(source: str, settings: Settings, progress: Progress | None) -> UnlabelledTexts:
     from data_connectors.downloads import ProgressLine
     from data_connectors.public_datasets import load_public_dataset
@@ -106,9 +139,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str | None, str]]:
 
 
 def _cells(
-    table: str | Path, text_column: str | None, query: str | None
+    table: str | Path, text_column: str | None, query: str | None, *, every_split: bool = False
 ) -> Iterator[tuple[int, str | None, str]]:
-    """Of each row that trains its line, the cell of its text, and what is wrong with the row."""
+    """Of each row that trains (or every one) its line, the cell of its text, and its fault."""
     found: list[Columns] = []
 
     def find(names: Sequence[str]) -> Columns:
@@ -122,7 +155,7 @@ def _cells(
     rows = iterate_table(table, find, query=query, named=(text_column, None))
     first = next(rows, None)
     for row in itertools.chain([] if first is None else [first], rows):
-        if _trains(row, found[-1].split):
+        if every_split or _trains(row, found[-1].split):
             yield row.line, cell_text(row.values.get(found[-1].text)), row.fault or ""
 
 

@@ -15,11 +15,11 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -29,7 +29,7 @@ from shared.errors import SettingsError, TrainingError
 from shared.finetuning.parallel import PartDone, current_ranks
 from shared.settings import Settings
 
-C = TypeVar("C", bound=Any)
+C = TypeVar("C", bound=Callable[..., Any])
 
 ENTRY = "apps.cli:main"
 """The command that workers run, imported by them."""
@@ -69,7 +69,8 @@ def on_engine(command: C) -> C:
         with rank_group(workers):
             command(*given, **options)
 
-    return ENGINE(WORKERS(reports_errors(run)))  # type: ignore[no-any-return]
+    decorated: Any = ENGINE(WORKERS(reports_errors(run)))
+    return cast(C, decorated)
 
 
 @contextmanager
@@ -193,7 +194,8 @@ def command_words(context: click.Context, *, without: Sequence[str]) -> list[str
             names = parameter.opts if value else parameter.secondary_opts
             words += names[:1]
             continue
-        for one in value if parameter.multiple else [value]:
+        given: Any = value if parameter.multiple else (value,)
+        for one in given:
             if one is not None:
                 words += [max(parameter.opts, key=len), str(one)]
     return words
