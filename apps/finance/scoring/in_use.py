@@ -24,16 +24,16 @@ from apps.finance.entities.linking import CompanyLinker
 from apps.finance.records import StoryScore, StoryText
 from apps.finance.scoring.events import EventClassifier
 from apps.finance.scoring.prior_rules import load_rules
+from apps.finance.scoring.watched_model import WatchedModel
 from apps.finance.scoring.scorer import Embedder, RememberedVectors, StoryReader
 from apps.finance.training_data import APP
 from shared.records import TokenAttribution
+from shared.monitoring.served_readings import ReadingRecorder
 from shared.serving.version_in_use import VersionInUse, VersionPointer
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from models.encoder import TextEncoder
     from models.registry import ModelRegistry, ModelVersion
-    from shared.finetuning.hardware import Hardware
 
 WATCH_LIST_SECONDS = 10.0
 """After so long the watch list is read again: a company that was just added links soon."""
@@ -61,8 +61,10 @@ class ScorerInUse:
         rules: Path | None = None,
         poll_seconds: float = 0.5,
         monotonic: Callable[[], float] = time.monotonic,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
+        self._on_stop = on_stop
         self._make_embedder = embedder
         self._rules = load_rules(rules)
         self._monotonic = monotonic
@@ -98,8 +100,9 @@ class ScorerInUse:
         self._in_use.start()
 
     def stop(self) -> None:
-        """Stop following; what is loaded stays."""
+        """Stop following; what is loaded stays, and what it reads is noted no more."""
         self._in_use.stop()
+        self._on_stop()
 
     def refresh(self) -> bool:
         """Load the version that the pointer names now; whether it was another."""
@@ -128,7 +131,7 @@ class ScorerInUse:
 
     def explain(self, text: str, label: str) -> list[TokenAttribution]:
         """Which words spoke for the label and which against it."""
-        from models.explanation import explain
+        from models.runtime.serving import explain
 
         model: Any = self.reader().model
         return explain(model, text, label)
@@ -157,40 +160,22 @@ class WatchedLinker:
         return linker.link(story)
 
 
-class EncoderOn:
-    """The pre-trained encoder on a device and in a precision."""
-
-    def __init__(self, encoder: TextEncoder, hardware: Hardware) -> None:
-        self._encoder = encoder
-        self._hardware = hardware
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors float32 [n, dimensions]."""
-        return self._encoder.embed(texts, hardware=self._hardware)
-
-
 def scorer_in_use(
     settings: Settings, registry: ModelRegistry, engine: Engine, *, poll_seconds: float = 0.5
 ) -> ScorerInUse:
     """The scorer of an installation, not yet started; a desk's own rules file wins."""
 
     def load(version: ModelVersion) -> Any:
-        from models.text_classifier import TextPredictor
-        from shared.finetuning.hardware import choose_hardware
+        from models.runtime.serving import load_predictor
 
-        registry.verify(version)
-        predictor = TextPredictor.load(version)
-        predictor.run_on(choose_hardware(settings.device))
-        return predictor
+        return WatchedModel(load_predictor(registry, version, settings), recorder)
 
     def embedder() -> Embedder:
-        from models.encoder import TextEncoder
-        from shared.finetuning.hardware import choose_hardware
+        from models.runtime.serving import shared_encoder
 
-        hardware = choose_hardware(settings.device)
-        encoder = TextEncoder.load(settings.encoder).to(hardware.device)
-        return EncoderOn(encoder, hardware)
+        return shared_encoder(settings)
 
+    recorder = ReadingRecorder(engine, APP)
     own = settings.home / RULES_FILE
     return ScorerInUse(
         registry,
@@ -199,6 +184,7 @@ def scorer_in_use(
         embedder=embedder,
         rules=own if own.is_file() else None,
         poll_seconds=poll_seconds,
+        on_stop=recorder.close,
     )
 
 

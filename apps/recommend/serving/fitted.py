@@ -5,7 +5,6 @@ The encoder is loaded once, when a text first needs it.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,7 @@ from shared.catalogue import CatalogueItem
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from models.encoder import TextEncoder
     from models.registry import ModelRegistry, ModelVersion
-    from shared.finetuning.hardware import Hardware
 
 
 class Encoding:
@@ -29,24 +26,12 @@ class Encoding:
     def __init__(self, settings: Settings, source: str | None = None) -> None:
         self._settings = settings
         self._source = source or settings.encoder
-        self._lock = threading.Lock()
-        self._loaded: tuple[TextEncoder, Hardware] | None = None
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of texts, float32 [n, dimensions]."""
-        encoder, hardware = self._encoder()
-        return encoder.embed(texts, hardware=hardware)
+        from models.runtime.serving import shared_encoder
 
-    def _encoder(self) -> tuple[TextEncoder, Hardware]:
-        with self._lock:
-            if self._loaded is None:
-                from models.encoder import TextEncoder
-                from shared.finetuning.hardware import choose_hardware
-
-                hardware = choose_hardware(self._settings.device)
-                encoder = TextEncoder.load(self._source).to(hardware.device)
-                self._loaded = (encoder, hardware)
-            return self._loaded
+        return shared_encoder(self._settings, self._source).embed(texts)
 
 
 def loaded_bundle(settings: Settings, registry: ModelRegistry, encoding: Encoding) -> Load:
@@ -57,7 +42,7 @@ def loaded_bundle(settings: Settings, registry: ModelRegistry, encoding: Encodin
     """
 
     def load(version: ModelVersion) -> ItemScorer:
-        from models.encoder import DEFAULT_ENCODER
+        from models.encoder_files import DEFAULT_ENCODER
         from models.recommendation.bundle import ENCODER
         from models.recommendation.bundle_scorer import BundleScorer
 

@@ -33,7 +33,7 @@ def classify(texts: Sequence[str], version_name: str | None, as_json: bool) -> N
     settings = Settings()
     registry = ModelRegistry(settings.models)
     version = registry.get(APP, version_name)
-    desk = load_desk(registry, version, home=settings.home, desk_settings=SupportSettings())
+    desk = load_desk(registry, version, settings, SupportSettings())
     masked = [mask_personal_data(message) for message in messages]
     response = ClassifyResponse(
         version=desk.version,

@@ -1,0 +1,221 @@
+"""An encoder's ONNX graph with its tokenizer: texts in, unit vectors out, without torch."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.runtime.files import TOKENIZER, EncoderRuntime
+from models.text_predictor import StoredClassifier
+from shared.errors import EncoderError
+from shared.finetuning.batching import inference_batches
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+    from shared.finetuning.progress import ProgressReporter
+
+Floats = NDArray[np.float32]
+Run = Callable[[NDArray[np.int64], NDArray[np.int64]], Floats]
+"""Unit vectors float32 [b, dimensions] of token ids and mask, both int64 [b, t]."""
+
+TOKEN_BUDGET = 1_024
+"""Padded tokens of a batch."""
+
+
+class OnnxGraph:
+    """A loaded graph. Versions of one encoder share it; calls are safe from any thread."""
+
+    def __init__(self, runtime: EncoderRuntime, kind: str, threads: int) -> None:
+        if runtime.failure is not None:
+            raise EncoderError(f"the encoder has no graphs: {runtime.failure}")
+        runtime.check(runtime.graph("fp32" if kind == "openvino" else kind).name, TOKENIZER)
+        self.kind = kind
+        self.facts = runtime.facts
+        self.tokenizer_file = runtime.folder / TOKENIZER
+        made = _openvino if kind == "openvino" else _onnxruntime
+        self.run: Run = made(runtime.graph("fp32" if kind == "openvino" else kind), threads)
+
+
+class LoadedGraphs:
+    """The graphs of a process: each is in memory once, as long as somebody holds it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._graphs: WeakValueDictionary[tuple[str, str, int], OnnxGraph] = WeakValueDictionary()
+
+    def get(self, runtime: EncoderRuntime, kind: str, threads: int | None = None) -> OnnxGraph:
+        """The graph, loaded once its files were checked. Raises ManifestMismatch."""
+        wanted = threads or len(os.sched_getaffinity(0))
+        key = (str(runtime.folder), kind, wanted)
+        with self._lock:
+            graph = self._graphs.get(key)
+            if graph is None:
+                graph = OnnxGraph(runtime, kind, wanted)
+                self._graphs[key] = graph
+            return graph
+
+
+IN_PROCESS = LoadedGraphs()
+"""What serving uses: all versions of all apps in this process."""
+
+
+class OnnxEncoder:
+    """A graph and a tokenizer that cuts at ``max_length``; calls are safe from any thread."""
+
+    def __init__(self, graph: OnnxGraph, name: str, max_length: int | None = None) -> None:
+        facts = graph.facts
+        self.name = name
+        self.kind = graph.kind
+        self.graph = graph
+        self.dimensions = int(facts["dimensions"])
+        longest = int(facts["max_length"])
+        self.max_length = longest if max_length is None else min(max_length, longest)
+        self._pad_id = int(facts["pad_id"])
+        self._tokenizer = _tokenizer(graph.tokenizer_file, self.max_length)
+        self._whole: Tokenizer | None = None
+
+    def tokenise(self, texts: Sequence[str]) -> list[Encoding]:
+        """Ids, offsets and special tokens of each text, cut at ``max_length``."""
+        if len(texts) == 1:
+            return [self._tokenizer.encode(texts[0])]
+        return self._tokenizer.encode_batch(list(texts))
+
+    def embed(self, texts: Sequence[str], *, report: ProgressReporter | None = None) -> Floats:
+        """Unit vectors float32 [n, dimensions] in the order of the texts."""
+        return self.embed_ids([encoding.ids for encoding in self.tokenise(texts)], report=report)
+
+    def embed_ids(
+        self, token_ids: Sequence[Sequence[int]], *, report: ProgressReporter | None = None
+    ) -> Floats:
+        """The same of token ids. Texts of like length go together, so that little is padding."""
+        if len(token_ids) == 1:
+            ids = np.array([token_ids[0]], dtype=np.int64)
+            return self.graph.run(ids, np.ones_like(ids))
+        vectors = np.zeros((len(token_ids), self.dimensions), dtype=np.float32)
+        lengths = np.fromiter((len(ids) for ids in token_ids), np.int64, len(token_ids))
+        for rows in inference_batches(lengths, TOKEN_BUDGET):
+            longest = int(lengths[rows].max())
+            ids = np.full((len(rows), longest), self._pad_id, dtype=np.int64)
+            for line, row in enumerate(rows.tolist()):
+                ids[line, : lengths[row]] = token_ids[row]
+            mask = (np.arange(longest) < lengths[rows, None]).astype(np.int64)
+            vectors[rows] = self.graph.run(ids, mask)
+            if report is not None:
+                report.advance(len(rows))
+        return vectors
+
+    @property
+    def masked_id(self) -> int:
+        """The id of the token that stands for "some word"."""
+        return int(self.graph.facts["masked_id"])
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of what the vocabulary lacks, where there is one."""
+        found = self.graph.facts["unknown_id"]
+        return None if found is None else int(found)
+
+    @property
+    def room(self) -> int:
+        """Tokens of a text before it is cut, special tokens not counted."""
+        return self.max_length - self._tokenizer.num_special_tokens_to_add(False)
+
+    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of whole texts, not cut and without special tokens."""
+        if self._whole is None:
+            self._whole = _tokenizer(self.graph.tokenizer_file, None)
+        found = self._whole.encode_batch(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in found]
+
+
+class OnnxReader:
+    """An encoder's graph and a version's head: a ``models.text_predictor.TextReader``."""
+
+    def __init__(self, encoder: OnnxEncoder, stored: StoredClassifier) -> None:
+        weight = stored.weight.astype(np.float32)
+        if stored.cosine:
+            length = np.linalg.norm(weight, axis=1, keepdims=True)
+            weight = weight / np.maximum(length, np.float32(1e-12))
+        self.encoder = encoder
+        self._weight = np.ascontiguousarray(weight.T) * np.float32(stored.scale)
+        self._bias = stored.bias.astype(np.float32)
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector."""
+        return self.encoder.dimensions
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Unit vectors float32 [n, dimensions]."""
+        return self.encoder.embed(texts)
+
+    def logits_of(self, vectors: Floats) -> Floats:
+        """Logits float32 [n, classes] of unit vectors [n, dimensions]."""
+        logits: Floats = vectors @ self._weight + self._bias
+        return logits
+
+
+def _tokenizer(path: Path, max_length: int | None) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    if max_length is None:
+        tokenizer.no_truncation()
+    else:
+        tokenizer.enable_truncation(max_length)
+    return tokenizer
+
+
+def _onnxruntime(path: Path, threads: int) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Lengths differ from call to call: a plan of the memory of each would be kept for ever.
+    options.enable_mem_pattern = False
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def run(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Floats:
+        vectors: Floats = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        return vectors
+
+    return run
+
+
+def _openvino(path: Path, threads: int) -> Run:
+    try:
+        import openvino
+    except ImportError as error:
+        message = "OpenVINO is not installed: `pip install openvino`, or set TRIPTYCH_RUNTIME=auto"
+        raise EncoderError(message) from error
+    core: Any = openvino.Core()
+    compiled = core.compile_model(
+        core.read_model(str(path)),
+        "CPU",
+        {
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+        },
+    )
+    lock = threading.Lock()
+    request = compiled.create_infer_request()
+
+    def run(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Floats:
+        with lock:
+            found = request.infer({"input_ids": ids, "attention_mask": mask})
+            vectors: Floats = np.array(found[compiled.output(0)], dtype=np.float32)
+        return vectors
+
+    return run
