@@ -13,6 +13,7 @@ from apps.model_routes import Promote, model_routes
 from models.promotion import gate_and_promote
 from models.registry import ModelRegistry
 from shared.serving.application import build_api
+from shared.serving.audit_routes import audit_routes
 from shared.serving.auth import Authenticator, utc_now
 from shared.serving.limits import MEBIBYTE
 from shared.serving.rate_limits import RateLimits
@@ -90,7 +91,7 @@ def create_app(
         )
         return build_api(
             served=apps,
-            extra_routers=[models],
+            extra_routers=[models, audit_routes(engine)],
             authenticator=Authenticator(engine, require_keys, clock=clock, limits=limits),
             body_limits=UPLOADS,
             loopback_only=loopback_only,

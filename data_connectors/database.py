@@ -91,7 +91,7 @@ def _checked(url: str) -> URL:
 def _run(address: URL, query: str, find: FindColumns, read: Read[T]) -> Iterator[T]:
     shown = address.render_as_string(hide_password=True)
     try:
-        engine = create_engine(address)
+        engine = create_engine(address, hide_parameters=True)
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise SettingsError(f"{shown}: no driver for it is installed: {error}") from error
     except ArgumentError:

@@ -122,6 +122,9 @@ def rollback(app: str, author: str | None, as_json: bool) -> None:
 
 
 def _report(promotion: Promotion, as_json: bool) -> None:
+    from models.promotion_audit import note_promotion
+
+    note_promotion(Settings(), promotion)
     if as_json:
         print_json({**asdict(promotion), "at": promotion.at.isoformat()})
         return

@@ -79,6 +79,23 @@ class ModelCardShape(Shape):
     card: dict[str, Any]
 
 
+class AuditEntry(Shape):
+    """Who did what: ``actor`` is the name given, ``details`` the ids and the key it came with."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    details: dict[str, Any]
+
+
+class AuditLog(Shape):
+    """Lines of the audit log, newest first; ``before`` reads on, null at the end."""
+
+    entries: list[AuditEntry]
+    before: int | None = Field(description="the id to ask for lines before, null at the end")
+
+
 class PromoteRequest(Shape):
     """Put a version in use. ``force`` goes past the gate and is recorded."""
 

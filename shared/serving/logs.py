@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 from shared.serving.request_context import current_request_id
+from shared.serving.secret_masking import Masked, mask_all_handlers
 from shared.serving.telemetry import current_trace_id
 
 LogFormat = Literal["text", "json"]
@@ -42,7 +43,7 @@ def configure_logging(
     handler.addFilter(RequestContext())
     for one in filters:
         handler.addFilter(one)
-    handler.setFormatter(json_formatter() if format == "json" else OneLine())
+    handler.setFormatter(Masked(json_formatter() if format == "json" else OneLine()))
     root = logging.getLogger()
     for before in list(root.handlers):
         if isinstance(before, _TriptychHandler):
@@ -51,6 +52,7 @@ def configure_logging(
     root.setLevel(level)
     for chatty in _QUIET:
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    mask_all_handlers()
     return handler
 
 
@@ -82,10 +84,25 @@ class OneLine(logging.Formatter):
         record.request = f" [{id}]" if id else ""
         return escaped(super().formatMessage(record))
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The record, whatever another handler has made of its traceback already."""
+        cached, record.exc_text = record.exc_text, None
+        try:
+            return super().format(record)
+        finally:
+            record.exc_text = cached
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802
+        """The stack, indented, too."""
+        return _indented(stack_info)
+
     def formatException(self, ei: Any) -> str:  # noqa: N802
         """The traceback, indented: no line of it looks like a record."""
-        lines = super().formatException(ei).splitlines()
-        return "\n".join(f"    {escaped(line)}" for line in lines)
+        return _indented(super().formatException(ei))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {escaped(line)}" for line in text.splitlines())
 
 
 def escaped(text: str) -> str:

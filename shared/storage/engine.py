@@ -104,6 +104,14 @@ def reading(engine: Engine) -> AbstractContextManager[Connection]:
     return engine.execution_options(**{_READ_ONLY: True}).connect()
 
 
+def snapshot(engine: Engine) -> AbstractContextManager[Connection]:
+    """As ``reading``: one state of the whole database on both kinds, however long it takes."""
+    if is_sqlite(engine.url):
+        return reading(engine)
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return engine.execution_options(**options).connect()
+
+
 def _parse(url: str) -> URL:
     try:
         address = make_url(url)
@@ -136,15 +144,25 @@ def _in_memory(address: URL) -> bool:
 
 
 def _server_engine(address: URL) -> Engine:
-    return create_engine(address, pool_pre_ping=True, pool_size=10, max_overflow=40)
+    return create_engine(
+        address, pool_pre_ping=True, pool_size=10, max_overflow=40, hide_parameters=True
+    )
 
 
 def _sqlite_engine(address: URL, synchronous: str) -> Engine:
     arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     if _in_memory(address):
-        engine = create_engine(address, connect_args=arguments, poolclass=StaticPool)
+        engine = create_engine(
+            address, connect_args=arguments, poolclass=StaticPool, hide_parameters=True
+        )
     else:
-        engine = create_engine(address, connect_args=arguments, pool_size=10, max_overflow=40)
+        engine = create_engine(
+            address,
+            connect_args=arguments,
+            pool_size=10,
+            max_overflow=40,
+            hide_parameters=True,  # errors reach the log: no texts, no secrets in them
+        )
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:

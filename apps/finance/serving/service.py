@@ -23,6 +23,7 @@ from apps.finance.training_data import APP
 from shared.api import finance
 from shared.errors import Conflict, DataError, NotFound
 from shared.records import TokenAttribution
+from shared.storage.audit import record
 from shared.storage.engine import reading
 from shared.storage.finance_tables import story_revisions, story_sources
 from shared.storage.tables import feedback
@@ -184,6 +185,20 @@ class FinanceService:
         with self._engine.begin() as connection:
             key = connection.execute(insert(feedback).values(**row)).inserted_primary_key
             assert key is not None
+            details = {
+                "app": APP,
+                "feedback": key[0],
+                "label": request.label,
+                "story": request.story_id,
+                "company": request.company,
+            }
+            record(
+                connection,
+                actor=request.author,
+                action="correction",
+                details=details,
+                at=row["created_at"],
+            )
         return finance.ScoreFeedbackReceipt(
             id=key[0],
             text=row["text"],

@@ -169,6 +169,9 @@ def _opened(tenant: str) -> tuple[ModelRegistry, str]:
 
 
 def _changed(promotion: Promotion, as_json: bool) -> None:
+    from models.promotion_audit import note_promotion
+
+    note_promotion(Settings(), promotion)
     if as_json:
         print_json({**asdict(promotion), "at": promotion.at.isoformat()})
         return

@@ -22,6 +22,7 @@ from shared.errors import Conflict, DataError, NotReady, PromotionRefused
 from shared.evaluation.gate import GateReport, compare_on_gate
 from shared.privacy import mask_personal_data
 from shared.records import OUT_OF_SCOPE, Dataset, Example
+from shared.storage.audit import record
 from shared.storage.tables import feedback, intent_answers, messages
 
 if TYPE_CHECKING:
@@ -150,6 +151,14 @@ def _go_live(
         # One transaction: if the promotion is refused, nothing of the intent stays behind.
         with engine.begin() as connection:
             _store_intent(connection, request, examples, base.name, now)
+            details = {
+                "app": APP,
+                "intent": request.name,
+                "examples": len(examples),
+                "version": candidate.name,
+                "previous": base.name,
+            }
+            record(connection, actor=request.author, action="intent added", details=details, at=now)
             models.promote(candidate, gate=gate, compared_with=base, author=request.author, now=now)
     except PromotionRefused as refusal:
         return False, refusal.message

@@ -27,6 +27,7 @@ from shared.api.support import (
 )
 from shared.errors import Conflict, DataError, NotFound
 from shared.records import OUT_OF_SCOPE, fold_text
+from shared.storage.audit import record
 from shared.storage.engine import reading
 from shared.storage.tables import feedback, messages
 
@@ -133,6 +134,9 @@ def resolve(
             raise NotFound(f"there is no message {message_id}", message_id=message_id)
         if not taken:
             raise Conflict(_why_not_waiting(row), message_id=message_id, state=row.review_state)
+        details = {"app": APP, "message": message_id, "intent": intent}
+        action = "message set aside" if intent is None else "correction"
+        record(connection, actor=author, action=action, details=details, at=now)
         if intent is None:
             return None
         values = {

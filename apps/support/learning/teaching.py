@@ -29,6 +29,7 @@ from shared.api.support import (
 )
 from shared.errors import DataError, NotFound, Overloaded
 from shared.records import OUT_OF_SCOPE
+from shared.storage.audit import record
 from shared.storage.engine import reading
 from shared.storage.tables import feedback, messages
 
@@ -105,6 +106,14 @@ class TeachingService:
                 )
             key = connection.execute(insert(feedback).values(**row)).inserted_primary_key
             assert key is not None
+            details = {"app": APP, "feedback": key[0], "intent": request.intent}
+            record(
+                connection,
+                actor=request.author,
+                action="correction",
+                details=details,
+                at=row["created_at"],
+            )
         return FeedbackReceipt(
             id=key[0],
             text=row["text"],
