@@ -76,6 +76,7 @@ def cross_validate(
             report=report,
             descriptions=dataset.descriptions,
             unlabelled=without_held_out(unlabelled, splits),
+            goes_on=True,
         )
         evaluation = evaluate_model(fitted.predictor, splits, report)
         assert evaluation is not None

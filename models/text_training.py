@@ -124,7 +124,6 @@ def train_text_classifier(
         )
         rate = None if fitted.outcome is None else fitted.outcome.examples_per_second
         footprint = meter.finish(len(splits.train), rate)
-    current_ranks().leave_rest_to_first()
     report.say(f"training: {footprint.line()}")
     trained = time.monotonic()
     evaluation = evaluate_model(fitted.predictor, splits, report, measured_by)
@@ -178,11 +177,13 @@ def fit_text_classifier(
     budget: float | None = None,
     checkpoints: Path | None = None,
     resume: bool = False,
+    goes_on: bool = False,
 ) -> FittedClassifier:
     """Steps 2 to 5 on splits that stand, calibration included; the test split is not looked at.
 
     ``unlabelled`` are texts for the methods that use some, ``base`` is what ``continual`` goes on
-    from, ``budget`` the seconds that it may take by an estimate.
+    from, ``budget`` the seconds that it may take by an estimate. In a group of processes all but
+    the first end here by PartDone, unless another training ``goes_on`` after this one.
     """
     recipe = continuing(recipe, base)
     read = len(in_scope(splits.train))
@@ -227,6 +228,8 @@ def fit_text_classifier(
     torch.manual_seed(recipe.seed)
     classifier = adapt_to_task(choose_encoder(encoder, recipe), task)
     fitted = train_model(classifier, task)
+    if not goes_on:
+        current_ranks().leave_rest_to_first()
     classifier, outcome = fitted.classifier, fitted.outcome
     predictor, chosen = calibrate(classifier, task)
     return FittedClassifier(predictor, chosen, recipe, choice.reason, outcome, fitted.facts)
