@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib.util
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -91,9 +90,12 @@ def run_server(app: FastAPI, opened: socket.socket) -> None:
     """Serve ``app`` on a listening socket until a signal ends it."""
     import uvicorn
 
+    from shared.serving.request_head import BoundedHead
+
     config = uvicorn.Config(
         app,
         log_config=None,
+        http=BoundedHead,
         access_log=False,  # the application logs each request, with its id
         server_header=False,
         ws="none",
@@ -189,18 +191,8 @@ def start_pages(
 def ui(port: int, api_url: str | None) -> None:
     """Serve the pages, on this machine. They talk to the API (`triptych serve`)."""
     settings = Settings()
-    pages = start_pages(settings, port, api_url)
+    listen("127.0.0.1", port).close()
     say(f"pages on http://127.0.0.1:{port}, talking to {api_url or settings.api_url}")
-
-    def end(_signal: int, _frame: object) -> None:
-        pages.terminate()
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        status = pages.wait()
-    except KeyboardInterrupt:
-        pages.terminate()
-        status = pages.wait()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    sys.exit(max(status, 0) if status != -signal.SIGTERM else 0)
+    command = ui_command(port)
+    # In this process's place, so that none is left behind that holds the port when it is killed.
+    os.execve(command[0], command, ui_environment(settings, api_url, os.environ))
