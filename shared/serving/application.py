@@ -18,6 +18,7 @@ from starlette.middleware import Middleware
 from shared.serving.auth import Authenticator
 from shared.serving.cross_origin import cross_origin
 from shared.serving.guard import Guard
+from shared.serving.disconnects import Disconnects
 from shared.serving.health import health_routes
 from shared.serving.hot_path import HasHotRoutes, add_hot_routes
 from shared.serving.limits import MEBIBYTE, BodyLimit, LoopbackOnly
@@ -86,6 +87,7 @@ def build_api(
     if loopback_only:
         middleware.append(Middleware(LoopbackOnly))
     middleware.append(Middleware(BodyLimit, limit=body_limit, routes=body_limits))
+    middleware.append(Middleware(Disconnects))
     app = FastAPI(
         title="Triptych",
         version=_version(),

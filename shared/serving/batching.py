@@ -20,6 +20,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from shared.errors import NotReady, Overloaded
 from shared.serving.batch_requests import BatchRequest, Share, settle, share_out
+from shared.serving.disconnects import current_caller
 from shared.serving.request_context import working_for
 from shared.serving.telemetry import past_span
 
@@ -27,6 +28,8 @@ T = TypeVar("T")
 LOGGER = logging.getLogger(__name__)
 LONGEST_PAUSE = 60
 """Seconds: the longest Retry-After."""
+IDLE_SECONDS = 30.0
+"""A worker to which nothing comes ends after that time."""
 
 
 class BatchObserver(Protocol):
@@ -121,17 +124,28 @@ class MicroBatcher(Generic[T]):
         return results
 
     def submit_blocking(self, texts: Sequence[str]) -> list[T]:
-        """As ``submit``, for code that runs in a thread of its own (a plain ``def`` route)."""
+        """As ``submit``, for code that runs in a thread of its own (a plain ``def`` route).
+
+        Raises CancelledError (of ``concurrent.futures``), too, when the caller has left.
+        """
         if not texts:
             return []
         waiter: Future[list[T]] = Future()
         request = BatchRequest(list(texts), waiter, None)
         self._enqueue(request)
+        caller = current_caller()
+        if caller is not None:
+            caller.when_gone = lambda: self._abandon(request)
+            if caller.gone:
+                self._abandon(request)
         try:
             results = waiter.result(self._patience)
         except TimeoutError:
             self._give_up(request)
             results = waiter.result()
+        finally:
+            if caller is not None:
+                caller.when_gone = None
         _trace(request)
         return results
 
@@ -205,6 +219,10 @@ class MicroBatcher(Generic[T]):
         with self._changed:
             self._remove(request)
 
+    def _abandon(self, request: BatchRequest[T]) -> None:
+        self._forget(request)
+        request.waiter.cancel()
+
     def _give_up(self, request: BatchRequest[T]) -> None:
         """Drop a request that waited too long, unless all of it is being computed."""
         with self._changed:
@@ -230,7 +248,9 @@ class MicroBatcher(Generic[T]):
             with self._changed:
                 while not self._queue and not self._closed:
                     self._company = False
-                    self._wait(None)
+                    if not self._wait(IDLE_SECONDS) and not self._queue:
+                        self._worker = None  # the next request starts another
+                        return []
                 if self._closed:
                     return []
                 if self._company or len(self._queue) > 1:
@@ -242,10 +262,11 @@ class MicroBatcher(Generic[T]):
                 self._company = len(shares) > 1
                 return shares
 
-    def _wait(self, seconds: float | None) -> None:
-        self._idle = seconds is None
-        self._changed.wait(seconds)
+    def _wait(self, seconds: float) -> bool:
+        self._idle = not self._queue
+        woken = self._changed.wait(seconds)
         self._idle = False
+        return woken
 
     def _wait_for_company(self) -> None:
         while not self._closed and 0 < self._waiting < self._max_batch:

@@ -38,7 +38,7 @@ class HasHotRoutes(Protocol):
 
 
 class HotRoute(BaseRoute):
-    """POST ``path`` with a JSON body of ``shape``, answered by ``answer``, for holders of ``scope``.
+    """POST ``path`` with JSON of ``shape``, answered by ``answer``, for holders of ``scope``.
 
     ``answer`` never blocks. Errors that it raises are answered as those of any route.
     """

@@ -6,9 +6,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from shared.errors import NotReady, Overloaded
+from shared.serving import batching
+from shared.serving.batched_rows import BatchedRows
 from shared.serving.batching import MicroBatcher, estimate_tokens
 
 pytestmark = pytest.mark.unit
@@ -351,6 +354,38 @@ def test_requests_of_a_closed_event_loop_do_not_stop_the_worker(model: Model) ->
         asyncio.run(leave(batcher))
         model.gate.set()
         assert batcher.submit_blocking(["after"]) == ["AFTER"]
+
+
+def test_a_worker_to_which_nothing_comes_ends_and_another_begins(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "IDLE_SECONDS", 0.02)
+    names: list[threading.Thread] = []
+
+    def predict(texts: list[str]) -> list[str]:
+        names.append(threading.current_thread())
+        return model(texts)
+
+    with MicroBatcher(predict) as batcher:
+        assert batcher.submit_blocking(["a"]) == ["A"]
+        names[0].join(5)
+        assert not names[0].is_alive()
+        assert batcher.submit_blocking(["b"]) == ["B"]
+    assert names[0] is not names[1]
+
+
+def test_rows_of_arrays_are_batched_and_large_calls_go_past_the_queue() -> None:
+    calls: list[int] = []
+
+    def compute(texts: list[str]) -> np.ndarray:
+        calls.append(len(texts))
+        return np.array([[len(text), 1.0] for text in texts]).reshape(-1, 2)
+
+    rows = BatchedRows(compute)
+    assert rows(["a", "bbb"]).tolist() == [[1, 1], [3, 1]]
+    assert rows([]).shape == (0, 2)
+    assert rows(["a"] * 200).shape == (200, 2)
+    assert calls == [2, 0, 200]
 
 
 @pytest.mark.parametrize(
