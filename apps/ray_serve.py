@@ -15,7 +15,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -122,7 +121,12 @@ def build(options: Mapping[str, Any] | None = None) -> Any:
     from ray import serve
     from ray.serve.config import AutoscalingConfig
 
-    replica = serve.ingress(partial(replica_app, Settings(), asked.keys))()
+    settings = Settings()
+
+    def make() -> Any:  # Ray calls functions alone, and not what can be called like one
+        return replica_app(settings, asked.keys)
+
+    replica = serve.ingress(make)()
     deployment = serve.deployment(
         name="triptych-api",
         max_ongoing_requests=asked.most_in_flight,
