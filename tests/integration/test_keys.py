@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select
 
-from shared.errors import NotAuthenticated, NotFound, SettingsError
+from shared.errors import Conflict, NotAuthenticated, NotFound, SettingsError
 from shared.serving.auth import LOCAL, Authenticator
-from shared.serving.keys import any_key, create_key, list_keys, revoke_key
+from shared.serving.keys import any_key, create_key, list_keys, revoke_key, rotate_key
 from shared.storage.engine import reading
 from shared.storage.tables import api_keys, audit_log
 
@@ -142,3 +142,61 @@ def test_without_authentication_everybody_is_local() -> None:
     assert authenticator.authenticate("tk_stale_key") is LOCAL
     with pytest.raises(ValueError, match="database"):
         Authenticator(None, True)
+
+
+def test_a_key_ends_by_itself(engine: Engine) -> None:
+    made = create_key(
+        engine, name="a", scopes=["use"], actor="ann", now=NOW, expires_in=timedelta(days=90)
+    )
+    clock = Clock()
+    check = Authenticator(engine, True, clock=clock).authenticate
+    clock.now = NOW + timedelta(days=90) - timedelta(microseconds=1)
+    assert check(made.secret).name == "a"
+    clock.now = NOW + timedelta(days=90)
+    with pytest.raises(NotAuthenticated) as ended:
+        check(made.secret)
+    with pytest.raises(NotAuthenticated) as unknown:
+        check(f"tk_{'0' * 16}_x")
+    assert ended.value.message == unknown.value.message
+    assert any_key(engine), "a server must not open because nobody renewed its key"
+    with pytest.raises(SettingsError):
+        create_key(engine, name="b", scopes=["use"], actor="a", now=NOW, expires_in=timedelta(0))
+
+
+def test_a_rotated_key_opens_until_the_overlap_ends(engine: Engine) -> None:
+    old = create_key(
+        engine, name="shop", scopes=["use"], actor="ann", now=NOW, tenant="b", rate_limit="9/day"
+    )
+    ended, new = rotate_key(engine, old.id, overlap=timedelta(hours=24), actor="ben", now=NOW)
+    assert (new.name, new.scopes, new.tenant, new.rate_limit) == ("shop", ("use",), "b", "9/day")
+    assert (ended.rotated_to, ended.expires_at) == (new.id, NOW + timedelta(hours=24))
+    clock = Clock()
+    check = Authenticator(engine, True, clock=clock).authenticate
+    assert {check(old.secret).key_id, check(new.secret).key_id} == {old.id, new.id}
+    clock.now = NOW + timedelta(hours=24)
+    with pytest.raises(NotAuthenticated):
+        check(old.secret)
+    assert check(new.secret).rate_limit == "9/day"
+    with pytest.raises(Conflict, match="already"):
+        rotate_key(engine, old.id, overlap=timedelta(0), actor="ben", now=NOW)
+    revoke_key(engine, new.id, actor="ben", now=NOW)
+    with pytest.raises(Conflict, match="revoked"):
+        rotate_key(engine, new.id, overlap=timedelta(0), actor="ben", now=NOW)
+    with pytest.raises(NotFound):
+        rotate_key(engine, "0" * 16, overlap=timedelta(0), actor="ben", now=NOW)
+    with reading(engine) as connection:
+        rows = connection.execute(select(audit_log).where(audit_log.c.action == "key rotated"))
+        (line,) = rows.all()
+    assert (line.actor, line.details["key"], line.details["new_key"]) == ("ben", old.id, new.id)
+    assert old.secret not in str(line.details)
+
+
+def test_rotation_never_lengthens_a_life(engine: Engine) -> None:
+    life = timedelta(days=1)
+    old = create_key(engine, name="a", scopes=["use"], actor="ann", now=NOW, expires_in=life)
+    later = NOW + timedelta(hours=23)
+    ended, new = rotate_key(engine, old.id, overlap=timedelta(days=30), actor="ann", now=later)
+    assert ended.expires_at == NOW + life
+    assert new.expires_at == later + life
+    with pytest.raises(SettingsError):
+        rotate_key(engine, new.id, overlap=timedelta(-1), actor="ann", now=later)

@@ -133,3 +133,35 @@ def test_the_pages_run_headless_without_telemetry_and_know_the_api(tmp_path: Pat
         "TRIPTYCH_API_KEY": "tk_1_2",
     }
     assert ui_environment(settings, "http://b", {})["TRIPTYCH_API_URL"] == "http://b"
+
+
+def test_a_key_is_rotated_and_the_log_tells_it(tmp_path: Path) -> None:
+    life = ("--expires", "90d", "--rate-limit", "600/minute")
+    made = json.loads(run(tmp_path, "keys", "create", "--name", "shop", *life, "--json").stdout)
+    assert made["rate_limit"] == "600/minute"
+    days = (datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC)).total_seconds() / 86_400
+    assert 89.9 < days < 90
+    rotated = run(tmp_path, "keys", "rotate", made["id"], "--overlap", "24h")
+    assert rotated.exit_code == 0, rotated.output
+    assert rotated.stdout.startswith("tk_")
+    assert f"follows {made['id']} (shop)" in rotated.stderr
+    listed = run(tmp_path, "keys", "list").stdout
+    assert ", then " in listed
+    assert run(tmp_path, "keys", "rotate", made["id"]).exit_code == 1
+    told = run(tmp_path, "audit")
+    assert "key rotated" in told.stdout
+    assert "at the command line" in told.stdout
+    assert rotated.stdout.strip() not in told.output
+    entries = json.loads(run(tmp_path, "audit", "--action", "created", "--json").stdout)["entries"]
+    assert [entry["details"]["key"] for entry in entries] == [made["id"]]
+    assert run(tmp_path, "audit", "--since", "2999-01-01").stdout == ""
+    assert run(tmp_path, "audit", "--since", "soon").exit_code == 1
+    assert run(tmp_path, "keys", "create", "--name", "x", "--expires", "soon").exit_code == 1
+    assert run(tmp_path, "keys", "create", "--name", "x", "--rate-limit", "often").exit_code == 1
+
+
+def test_a_name_cannot_steer_the_terminal_that_reads_the_log(tmp_path: Path) -> None:
+    run(tmp_path, "keys", "create", "--name", "shop\x1b[2J\nroot  key created")
+    told = run(tmp_path, "audit").stdout
+    assert "\x1b" not in told
+    assert len(told.splitlines()) == 1
