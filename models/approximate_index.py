@@ -150,7 +150,7 @@ class IvfIndex(_ApproximateIndex):
         faiss = _faiss()
 
         matrix = checked_vectors(ids, vectors)
-        points = _equally_long(matrix)
+        points = equally_long(matrix)
         n = len(points)
         count = lists or max(1, min(int(4 * math.sqrt(n)), n // 39))
         index = faiss.index_factory(points.shape[1], f"IVF{count},Flat", faiss.METRIC_INNER_PRODUCT)
@@ -197,7 +197,7 @@ class HnswSnapshot(_ApproximateIndex):
         faiss = _faiss()
 
         matrix = checked_vectors(ids, vectors)
-        points = _equally_long(matrix)
+        points = equally_long(matrix)
         index = faiss.IndexHNSWFlat(points.shape[1], links, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = effort
         index.add(points)
@@ -255,7 +255,7 @@ def _checked_looks(looks: int) -> int:
     return looks
 
 
-def _equally_long(vectors: Vectors) -> Vectors:
+def equally_long(vectors: Vectors) -> Vectors:
     """The vectors with one more coordinate where their lengths differ, float32 [n, d or d + 1]."""
     squares = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
     greatest = float(squares.max(initial=0.0))

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
         description="where OpenTelemetry traces go (OTLP over HTTP); none are taken if unset",
     )
 
+    drift_hours: float = Field(
+        default=6.0, ge=0, description="hours between two drift checks by the API; 0: none"
+    )
     rate_limit: str | None = Field(
         default=None, description="requests that a key may make, such as 600/minute; any if unset"
     )
@@ -105,10 +108,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The address of the database: the one that was set, or SQLite under ``home``."""
         url = self.database_url or f"sqlite:///{self.home / 'triptych.sqlite3'}"
-        if self.sqlite_synchronous == "full" and url.startswith("sqlite"):
-            if "synchronous=" not in url:
-                url += ("&" if "?" in url else "?") + "synchronous=full"
-        return url
+        if self.sqlite_synchronous == "normal" or not url.startswith("sqlite"):
+            return url
+        if "synchronous=" in url:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}synchronous=full"
 
     @property
     def models(self) -> Path:

@@ -95,8 +95,8 @@ def from_portable(column: Column[Any], value: Any) -> Any:
 
 def stored_rows(connection: Connection, table: Table) -> Iterator[list[Row]]:
     """The rows of a table in batches, read as they are taken."""
-    result = connection.execution_options(stream_results=True).execute(select(table))
-    for part in result.mappings().partitions(BATCH_ROWS):
+    query = select(table).execution_options(stream_results=True)
+    for part in connection.execute(query).mappings().partitions(BATCH_ROWS):
         yield [dict(row) for row in part]
 
 
@@ -127,8 +127,9 @@ def differing(first: Mapping[str, TableDigest], second: Mapping[str, TableDigest
 
 def _alike(value: Any) -> Any:
     """Equal numbers as one: PostgreSQL keeps those within JSON as decimals."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        exact = abs(value) <= 2**53  # beyond, a double says less than its digits
+        return int(value) if exact and value == int(value) else float(value)
     if isinstance(value, dict):
         return {str(key): _alike(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The laws that every vector index keeps, exact or not, and what each refuses."""
+"""The indexes on FAISS keep the laws of all, and what each refuses."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from models.approximate_index import (
 )
 from models.vector_index import FlatIndex, VectorIndex
 from shared.errors import UnreadableFile
+from tests.fakes import vector_index_laws as laws
+from tests.fakes.vector_index_laws import in_neighbourhoods, names, unit_vectors
 
 pytestmark = pytest.mark.unit
 
@@ -29,34 +31,9 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 approximate_kinds = pytest.mark.parametrize("kind", [IvfIndex, HnswSnapshot])
 
 
-def unit_vectors(rows: int, dimensions: int = 16, seed: int = 0) -> np.ndarray:
-    vectors = np.random.default_rng(seed).normal(size=(rows, dimensions)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def in_neighbourhoods(rows: int, seed: int = 0, *, dimensions: int = 32) -> np.ndarray:
-    """Unit vectors around 40 centres, as embeddings of texts stand, not evenly spread."""
-    draw = np.random.default_rng(seed)
-    centres = unit_vectors(40, dimensions, seed=99)[draw.integers(0, 40, rows)]
-    vectors = centres + 0.15 * draw.normal(size=(rows, dimensions))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def names(rows: int) -> list[str]:
-    return [f"item-{row}" for row in range(rows)]
-
-
 @every_kind
 def test_hits_equal_an_exhaustive_search_by_value(kind: type[AnyIndex]) -> None:
-    stored, queries = unit_vectors(200), unit_vectors(7, seed=1)
-    index: VectorIndex = kind(names(200), stored)
-    if not isinstance(index, FlatIndex):
-        index = index.looking_at(200)
-    exact = queries @ stored.T
-    for row, hits in enumerate(index.search(queries, 5)):
-        best = np.argsort(-exact[row])[:5]
-        assert [hit.id for hit in hits] == [f"item-{one}" for one in best]
-        assert [hit.similarity for hit in hits] == pytest.approx(exact[row][best], abs=1e-5)
+    laws.hits_equal_an_exhaustive_search_by_value(kind)
 
 
 @every_kind
@@ -64,22 +41,9 @@ def test_hits_equal_an_exhaustive_search_by_value(kind: type[AnyIndex]) -> None:
 def test_the_nearest_of_real_neighbourhoods_are_found_by_value(
     kind: type[AnyIndex], lengths: str
 ) -> None:
-    """An approximate search may miss neighbours; what it finds has its true inner product."""
-    stored, queries = in_neighbourhoods(3000), in_neighbourhoods(100, seed=1)
-    if lengths == "different":
-        stored *= np.random.default_rng(2).uniform(0.2, 3, size=(3000, 1)).astype(np.float32)
-    exact = queries @ stored.T
-    best = np.sort(exact, axis=1)[:, ::-1][:, :10]
-    found = kind(names(3000), stored).search(queries, 10)
-    reached = 0
-    for row, hits in enumerate(found):
-        rows = [int(hit.id.removeprefix("item-")) for hit in hits]
-        similarities = [hit.similarity for hit in hits]
-        assert len(set(rows)) == 10
-        assert similarities == pytest.approx(exact[row][rows], abs=1e-4)
-        assert similarities == sorted(similarities, reverse=True)
-        reached += int(np.sum(np.array(similarities) >= best[row, -1] - 1e-5))
-    assert reached >= (1000 if kind is FlatIndex else 970)
+    laws.the_nearest_of_real_neighbourhoods_are_found_by_value(
+        kind, lengths, exactly=kind is FlatIndex
+    )
 
 
 @every_kind
@@ -88,24 +52,14 @@ def test_the_nearest_of_real_neighbourhoods_are_found_by_value(
 def test_there_are_never_fewer_hits_than_there_can_be(
     kind: type[AnyIndex], rows: int, k: int, seed: int
 ) -> None:
-    index: AnyIndex = kind(names(rows), unit_vectors(rows, 4, seed))
-    if not isinstance(index, FlatIndex):
-        index = index.looking_at(1)
-    for hits in index.search(unit_vectors(3, 4, seed=77), k):
-        assert len({hit.id for hit in hits}) == len(hits) == min(k, rows)
+    laws.there_are_never_fewer_hits_than_there_can_be(kind, rows, k, seed)
 
 
 @every_kind
 def test_a_small_index_gives_all_it_has_and_an_empty_one_gives_nothing(
     kind: type[AnyIndex],
 ) -> None:
-    assert [hit.id for hit in kind(["a", "b"], np.eye(2, 4)).search(np.eye(1, 4), 9)[0]] == [
-        "a",
-        "b",
-    ]
-    assert kind([], np.zeros((0, 4))).search(np.eye(2, 4), 3) == [[], []]
-    assert kind(["a"], np.eye(1, 4)).search(np.zeros((0, 4)), 3) == []
-    assert len(kind(["a"], np.zeros((1, 4)))) == 1
+    laws.a_small_index_gives_all_it_has_and_an_empty_one_gives_nothing(kind)
 
 
 @every_kind
@@ -129,15 +83,7 @@ def test_saving_and_loading_changes_nothing(
 
 
 @every_kind
-@pytest.mark.parametrize(
-    ("ids", "vectors", "says"),
-    [
-        (["a"], np.eye(2), "1 ids for 2 vectors"),
-        (["a", "a"], np.eye(2), "unique"),
-        (["a"], np.array([[np.nan, 1.0]]), "finite"),
-        (["a"], np.zeros(3), "matrix"),
-    ],
-)
+@laws.REFUSED
 def test_what_does_not_fit_together_is_refused(
     kind: type[AnyIndex], ids: list[str], vectors: np.ndarray, says: str
 ) -> None:
@@ -147,11 +93,7 @@ def test_what_does_not_fit_together_is_refused(
 
 @every_kind
 def test_queries_of_another_length_are_refused(kind: type[AnyIndex]) -> None:
-    index = kind(["a"], np.eye(1, 4))
-    with pytest.raises(ValueError, match=r"\[n, 4\]"):
-        index.search(np.eye(1, 5), 1)
-    with pytest.raises(ValueError, match="at least 1"):
-        index.search(np.eye(1, 4), 0)
+    laws.queries_of_another_length_are_refused(kind)
 
 
 @every_kind
