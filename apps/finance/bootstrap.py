@@ -82,6 +82,8 @@ class ServedFinance:
     def measure(self, metrics: Metrics) -> None:
         """Count what is scored there, and show how far feeds, scores and deliveries are."""
         self._watched.measure(metrics)
+        if isinstance(self._scorer, ScorerInUse):
+            self._scorer.observer = metrics.batches_of(APP, lambda: self._scorer.waiting)
 
 
 class WatchedScores:

@@ -63,8 +63,10 @@ class ServedRecommend:
         tenants: LiveTenants,
         counter: ListCounter | None = None,
         gauges: ReadGauges | None = None,
+        encoding: Encoding | None = None,
     ) -> None:
         self.router = router
+        self._encoding = encoding
         self._counter = counter
         self._gauges = gauges
         self._tenants = tenants
@@ -109,6 +111,8 @@ class ServedRecommend:
             self._counter.measure(metrics)
         if self._gauges is not None:
             metrics.stored(self.name, self._gauges)
+        if (encoding := self._encoding) is not None:
+            encoding.observer = metrics.batches_of(self.name, lambda: encoding.waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class Recommender:
     bundles: BundleService
     experiments: ExperimentService
     counter: ListCounter
+    encoding: Encoding
 
 
 def recommender(
@@ -156,6 +161,7 @@ def recommender(
     return Recommender(
         tenants=tenants,
         counter=counter,
+        encoding=encoding,
         lists=ListService(
             view=lambda tenant, needed=None: tenants.get(tenant).view(needed),
             reader=readers,
@@ -186,7 +192,8 @@ def served_recommend(
     """The recommender as ``create_app`` takes it; ``parts`` are those of ``recommender``."""
     made = recommender(settings, engine, registry, **parts)
     router = recommend_router(made.catalogue, made.lists, made.bundles, made.experiments)
-    return ServedRecommend(router, made.tenants, made.counter, recommend_gauges(engine))
+    gauges = recommend_gauges(engine)
+    return ServedRecommend(router, made.tenants, made.counter, gauges, made.encoding)
 
 
 def background_refits(settings: Settings, engine: Engine) -> Refits:

@@ -24,11 +24,12 @@ from apps.finance.entities.linking import CompanyLinker
 from apps.finance.records import StoryScore, StoryText
 from apps.finance.scoring.events import EventClassifier
 from apps.finance.scoring.prior_rules import load_rules
-from apps.finance.scoring.watched_model import WatchedModel
 from apps.finance.scoring.scorer import Embedder, RememberedVectors, StoryReader
+from apps.finance.scoring.watched_model import WatchedModel
 from apps.finance.training_data import APP
-from shared.records import TokenAttribution
 from shared.monitoring.served_readings import ReadingRecorder
+from shared.records import TokenAttribution
+from shared.serving.batching import BatchObserver
 from shared.serving.version_in_use import VersionInUse, VersionPointer
 from shared.settings import Settings
 
@@ -72,10 +73,11 @@ class ScorerInUse:
         self._embedder: RememberedVectors | None = None
         self._events: EventClassifier | None = None
         self._linker = WatchedLinker(engine, monotonic)
+        self.observer: BatchObserver | None = None
         self._in_use: VersionInUse[StoryReader] = VersionInUse(
             APP,
             registry,
-            lambda version: StoryReader(load(version), self._linker, self._rules, self),
+            lambda version: StoryReader(load(version), self._linker, self._rules, self, self),
             lambda reader: reader.score(WARM_UP),
             poll_seconds=poll_seconds,
         )
@@ -94,6 +96,16 @@ class ScorerInUse:
     def last_error(self) -> str | None:
         """Why the version in use cannot be loaded, where that is so."""
         return self._in_use.last_error
+
+    @property
+    def waiting(self) -> int:
+        """Sentences that wait for the model now."""
+        return self._in_use.current().waiting if self._in_use.ready else 0
+
+    def batch(self, waited: Sequence[float], inference_seconds: float) -> None:
+        """Tell ``observer`` of a batch, where there is one."""
+        if self.observer is not None:
+            self.observer.batch(waited, inference_seconds)
 
     def start(self) -> None:
         """Load and warm up the version in use, if there is one, and follow the pointer."""

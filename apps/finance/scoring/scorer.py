@@ -20,6 +20,8 @@ from apps.finance.records import SENTIMENTS, Mention, StoryScore, StoryText
 from apps.finance.scoring.rule_decisions import PriorRules, RuleMatch, decide, sentence_around
 from apps.finance.targets import OPENING, mark
 from shared.errors import DataError
+from shared.serving.batched_rows import BatchedRows
+from shared.serving.batching import BatchObserver
 
 REMEMBERED = 2_048
 """Vectors kept of the texts embedded last: a story is grouped first and scored next."""
@@ -104,7 +106,10 @@ class Question:
 
 
 class StoryReader:
-    """Scores stories with one model version. ``events`` None leaves the event open."""
+    """Scores stories with one model version. ``events`` None leaves the event open.
+
+    Callers in several threads share the model's batches; ``observer`` is told of each.
+    """
 
     def __init__(
         self,
@@ -112,6 +117,7 @@ class StoryReader:
         linker: Linker,
         rules: PriorRules,
         events: Events | None = None,
+        observer: BatchObserver | None = None,
     ) -> None:
         if set(model.labels) != set(SENTIMENTS):
             raise DataError(
@@ -124,6 +130,7 @@ class StoryReader:
         self.linker = linker
         self._rules = rules
         self._events = events
+        self._ask = BatchedRows(model.probabilities, observer=observer)
         self._order = [model.labels.index(label) for label in SENTIMENTS]
         self.asks_for_targets = any(OPENING in text for text, _ in model.bank)
 
@@ -137,7 +144,7 @@ class StoryReader:
             for number, story in enumerate(stories)
             for question in self._questions(number, story, linked[number])
         ]
-        answers = self.model.probabilities([question.text for question in questions])
+        answers = self._ask([question.text for question in questions])
         rows: dict[int, list[tuple[Question, Mapping[str, float]]]] = {}
         for question, row in zip(questions, answers[:, self._order], strict=True):
             probabilities = dict(zip(SENTIMENTS, row.tolist(), strict=True))
@@ -152,7 +159,14 @@ class StoryReader:
 
     def with_linker(self, linker: Linker) -> StoryReader:
         """The same model and rules with another linker, and no events."""
-        return StoryReader(self.model, linker, self._rules)
+        reader = StoryReader(self.model, linker, self._rules)
+        reader._ask = self._ask
+        return reader
+
+    @property
+    def waiting(self) -> int:
+        """Sentences that wait for the model now."""
+        return self._ask.waiting
 
     def question_about(self, story: StoryText, company: LinkedCompany) -> str:
         """The sentence that names the company first, its names in it marked if the model asks."""

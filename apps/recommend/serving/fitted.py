@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from apps.recommend.serving.live import Load, Unfitted
 from models.recommendation.scoring import ItemScorer
 from shared.catalogue import CatalogueItem
+from shared.serving.batched_rows import BatchedRows
+from shared.serving.batching import BatchObserver
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,14 +23,32 @@ if TYPE_CHECKING:
 
 
 class Encoding:
-    """A pre-trained encoder, the installation's unless another is named; safe between threads."""
+    """A pre-trained encoder, the installation's unless another is named; safe between threads.
+
+    Searches that come side by side are read in one batch. ``observer`` may be set later.
+    """
 
     def __init__(self, settings: Settings, source: str | None = None) -> None:
         self._settings = settings
         self._source = source or settings.encoder
+        self.observer: BatchObserver | None = None
+        self._rows = BatchedRows(self._embed, observer=self)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors of texts, float32 [n, dimensions]."""
+        return self._rows(texts)
+
+    @property
+    def waiting(self) -> int:
+        """Texts that wait for the encoder now."""
+        return self._rows.waiting
+
+    def batch(self, waited: Sequence[float], inference_seconds: float) -> None:
+        """Tell ``observer`` of a batch, where there is one."""
+        if self.observer is not None:
+            self.observer.batch(waited, inference_seconds)
+
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         from models.runtime.serving import shared_encoder
 
         return shared_encoder(self._settings, self._source).embed(texts)
