@@ -78,7 +78,9 @@ def cut(
                 found=kept["identity"],
                 wanted=dict(identity),
             )
-        return Parts(folder, kept["parts"], kept["rows"], kept["rejected"], kept["first_reason"])
+        found = Parts(folder, kept["parts"], kept["rows"], kept["rejected"], kept["first_reason"])
+        if all(found.source(part).is_file() for part in found.missing()):
+            return found  # else a result was deleted after all was done: the texts are cut again
     (folder / TEXTS).mkdir(parents=True, exist_ok=True)
     parts = Parts(folder, 0, 0, 0, None)
     lines: list[int] = []

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_connectors.unlabelled import load_texts
+from data_connectors.unlabelled import iterate_texts, load_texts
 from shared.errors import EmptyData, SettingsError, UnknownColumn, UnknownDataset, UnreadableFile
 from shared.settings import Settings
 
@@ -106,3 +106,18 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, settings: Settings) -> None
     (tmp_path / "program.txt").write_bytes(bytes(range(256)) * 20)
     with pytest.raises(UnreadableFile, match="binary"):
         load_texts(str(tmp_path / "program.txt"), settings=settings)
+
+
+def test_texts_come_one_by_one_with_their_lines(tmp_path: Path) -> None:
+    table = tmp_path / "rows.csv"
+    table.write_text("text,split\nfirst,train\n ,test\nthird,test\n", encoding="utf-8")
+    found = list(iterate_texts(str(table), settings=Settings(home=tmp_path)))
+    assert found == [(2, "first", ""), (3, "", "the text is blank"), (4, "third", "")]
+    plain = tmp_path / "rows.txt"
+    plain.write_text("one\n\n two \n", encoding="utf-8")
+    assert list(iterate_texts(str(plain), settings=Settings(home=tmp_path))) == [
+        (1, "one", ""),
+        (3, "two", ""),
+    ]
+    with pytest.raises(UnreadableFile):
+        list(iterate_texts(str(tmp_path / "none.csv"), settings=Settings(home=tmp_path)))
