@@ -65,10 +65,10 @@ def test_vectors_of_a_file_are_those_of_the_encoder(tmp_path: Path, encoder: str
     rows = [row for part in parts for row in pyarrow.parquet.read_table(part).to_pylist()]
     assert [row["line"] for row in rows] == [1, *range(3, 47)], "the blank line is not counted out"
     found = np.array([row["vector"] for row in rows], dtype=np.float32)
-    np.testing.assert_allclose(found, TextEncoder.load(encoder).embed(texts), atol=1e-5)
+    np.testing.assert_allclose(found, TextEncoder.load(encoder).embed(texts), atol=2e-3)
 
     parts[1].unlink()
-    (tmp_path / "vectors" / ".texts").mkdir(exist_ok=True)
+    assert run(*words, "--rows-per-part", "20")["computed_now"] == 20
     assert "delete" in refusal(*words), "parts of another size are other work"
 
 
