@@ -57,6 +57,7 @@ def ray_cluster(workers: float) -> Iterator[None]:
             ray.init(address=address, logging_level=logging.WARNING)
         else:
             ray.init(
+                address="local",  # not one that another program left behind
                 num_cpus=max(os.cpu_count() or 1, math.ceil(workers)) + 1,
                 object_store_memory=OBJECT_STORE,
                 include_dashboard=False,
