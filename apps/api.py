@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fastapi import FastAPI
 from sqlalchemy import Engine
@@ -12,10 +12,13 @@ from sqlalchemy import Engine
 from apps.model_routes import Promote, model_routes
 from models.promotion import gate_and_promote
 from models.registry import ModelRegistry
+from shared.monitoring.drift_alerts import drift_gauges
+from shared.monitoring.drift_schedule import DriftSchedule, drift_process
 from shared.serving.application import build_api
 from shared.serving.audit_routes import audit_routes
 from shared.serving.auth import Authenticator, utc_now
 from shared.serving.limits import MEBIBYTE
+from shared.serving.metrics import Metrics
 from shared.serving.rate_limits import RateLimits
 from shared.serving.served import Refreshes, ServedApp
 from shared.serving.telemetry import Traces
@@ -89,13 +92,20 @@ def create_app(
             on_change=lambda name: refresh(apps, name),
             clock=clock,
         )
+        metrics = Metrics()
+        metrics.stored("drift", lambda moment: drift_gauges(engine, moment))
+        drift = DriftSchedule(
+            engine, timedelta(hours=settings.drift_hours), drift_process(settings)
+        )
         return build_api(
             served=apps,
             extra_routers=[models, audit_routes(engine)],
             authenticator=Authenticator(engine, require_keys, clock=clock, limits=limits),
             body_limits=UPLOADS,
             loopback_only=loopback_only,
-            on_close=[engine.dispose],
+            on_start=[drift.start] if settings.drift_hours else [],
+            on_close=[drift.stop, engine.dispose],
+            metrics=metrics,
             traces=traces,
             metrics_address=(
                 (settings.metrics_host, settings.metrics_port) if settings.metrics_port else None

@@ -130,7 +130,9 @@ class ServedSupport:
         actions: ActionCounter,
         gauges: ReadGauges | None = None,
         hot: Sequence[HotRoute] = (),
+        recorder: ReadingRecorder | None = None,
     ) -> None:
+        self._recorder = recorder
         self.router = router
         self.hot_routes = tuple(hot)
         self._desk = desk
@@ -162,6 +164,8 @@ class ServedSupport:
         """Stop following and answering."""
         self._desk.stop()
         self._batcher.close()
+        if self._recorder is not None:
+            self._recorder.close()
 
     def refresh(self) -> bool:
         """Serve the version that the registry names now, without waiting to notice it."""
@@ -279,4 +283,4 @@ def served_support(
     )
     router = support_router(service, teaching)
     hot = hot_routes(service)
-    return ServedSupport(router, desk, batcher, actions, support_gauges(engine), hot)
+    return ServedSupport(router, desk, batcher, actions, support_gauges(engine), hot, recorder)

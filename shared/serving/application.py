@@ -17,8 +17,8 @@ from starlette.middleware import Middleware
 
 from shared.serving.auth import Authenticator
 from shared.serving.cross_origin import cross_origin
-from shared.serving.guard import Guard
 from shared.serving.disconnects import Disconnects
+from shared.serving.guard import Guard
 from shared.serving.health import health_routes
 from shared.serving.hot_path import HasHotRoutes, add_hot_routes
 from shared.serving.limits import MEBIBYTE, BodyLimit, LoopbackOnly
@@ -46,6 +46,7 @@ def build_api(
     body_limits: Mapping[str, int] | None = None,
     loopback_only: bool = False,
     on_close: Sequence[Callable[[], None]] = (),
+    on_start: Sequence[Callable[[], None]] = (),
     metrics: Metrics | None = None,
     traces: Traces | None = None,
     metrics_address: tuple[str, int] | None = None,
@@ -57,10 +58,11 @@ def build_api(
 
     ``body_limits`` names paths that take more (or fewer) bytes than ``body_limit``.
     ``loopback_only`` refuses requests that a web page or a foreign name brought here: set it when
-    no keys are required. ``on_close`` is called after every app has stopped. ``traces`` are taken
-    where there are any, and closed last. ``metrics_address`` is a host and the first port of those
-    where each process shows its metrics by itself. ``times`` are those of ``Guard``, ``slow`` the
-    ends of paths that take long. ``origins`` are web pages that may call from a browser. Raises
+    no keys are required. ``on_start`` is called when the server starts, ``on_close``
+    after every app has stopped. ``traces`` are taken where there are any, and closed last.
+    ``metrics_address`` is a host and the first port of those where each process shows its metrics
+    by itself. ``times`` are those of ``Guard``, ``slow`` the ends of paths that take long.
+    ``origins`` are web pages that may call from a browser. Raises
     SettingsError for an origin that is none.
     """
     metrics = metrics or Metrics()
@@ -78,6 +80,8 @@ def build_api(
                 until_stopped.enter_context(metrics_on_port(metrics, port, host=host))
             until_stopped.callback(starter.stop)
             starter.start()
+            for begin in on_start:
+                begin()
             yield
 
     middleware = [Middleware(Tracing, metrics=metrics, traces=traces)]
@@ -97,6 +101,7 @@ def build_api(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours: telemetry.py
     )
     app.state.authenticator = authenticator
     app.state.metrics = metrics
