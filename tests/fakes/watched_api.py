@@ -17,6 +17,7 @@ from apps.recommend.items.store import ItemStore
 from apps.support.bootstrap import SupportSettings, served_support
 from apps.support.inference import Desk
 from models.registry import ModelRegistry
+from shared.monitoring.drift_alerts import drift_gauges
 from shared.serving.application import build_api
 from shared.serving.auth import Authenticator
 from shared.serving.metrics import Metrics
@@ -88,6 +89,7 @@ def watched_api(folder: Path, **options: Any) -> Iterator[WatchedApi]:
     )
     recommend = make_recommender(settings, engine, registry)
     metrics = Metrics()
+    metrics.stored("drift", lambda moment: drift_gauges(engine, moment))
     app = build_api(
         served=[support, finance, recommend],
         authenticator=Authenticator(None, False),

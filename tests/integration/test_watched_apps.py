@@ -31,6 +31,7 @@ from shared.storage.finance_tables import (
     leases,
     stories,
 )
+from shared.storage.monitoring_tables import drift_checks
 from shared.storage.recommend_tables import catalogue_state
 from tests.fakes.watched_api import WatchedApi, watched_api
 
@@ -73,6 +74,7 @@ def fall_behind(engine: Engine) -> None:
         row |= {"payload": {}, "attempts": 0, "next_attempt_at": None, "delivered_at": None}
         return {**row, **fields}
 
+    signals = [{"name": "labels", "drifted": True, "value": 0.31}]
     rows: Mapping[Any, list[dict[str, Any]]] = {
         feeds: [
             feed("late", update_after=ago(minutes=30), last_success_at=ago(hours=5)),
@@ -100,6 +102,10 @@ def fall_behind(engine: Engine) -> None:
             {"name": "finance.watch", "holder": "h", "acquired_at": NOW, "expires_at": ago(hours=2)}
         ],
         counters: [{"name": "finance.watch.missed_runs", "value": 4}],
+        drift_checks: [
+            {"app": "support", "version": "v1", "at": NOW}
+            | {"report": {"app": "support", "at": NOW.isoformat(), "signals": signals}}
+        ],
         catalogue_state: [
             {"tenant": "default", "events_at_refit": 1, "settings": {}, "refit_error": None}
             | {"refit_requested_at": ago(hours=1), "refit_started_at": ago(days=2)}
