@@ -6,7 +6,7 @@ export TRIPTYCH_HOME ?= $(CURDIR)/.triptych
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: help setup demo test lint bench bench-support bench-finance bench-recommend bench-methods bench-serving soak ui serve clean
+.PHONY: help setup demo test audit lint bench bench-support bench-finance bench-recommend bench-methods bench-serving soak ui serve clean
 
 help: ## what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -29,11 +29,15 @@ setup: $(VENV)/.development ## install everything that work on the project needs
 demo: $(VENV)/.runtime ## fine-tune on the shipped sample, then serve the API on :8000 and the pages on :8501
 	$(BIN)/triptych demo $(DEMO_OPTIONS)
 
-lint: $(VENV)/.development ## ruff, mypy and the import contracts
+lint: $(VENV)/.development ## ruff, mypy, the import contracts and bandit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -ii -c pyproject.toml -r apps shared models data_connectors
+
+audit: $(VENV)/.development ## known faults of the packages in use (pip-audit), where its service is reachable
+	$(BIN)/python -m shared.dependency_audit
 
 test: lint ## everything that must hold
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)

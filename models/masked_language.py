@@ -54,7 +54,7 @@ def pretrained_head(source: str | Path) -> MaskedLanguageHead | None:
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.CRITICAL)
     try:
-        model, found = AutoModelForMaskedLM.from_pretrained(
+        model, found = AutoModelForMaskedLM.from_pretrained(  # nosec B615
             str(source),
             trust_remote_code=False,
             use_safetensors=True,

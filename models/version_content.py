@@ -182,7 +182,7 @@ def code_revision() -> str:
     root = Path(__file__).resolve().parent.parent
     if (root / ".git").exists():
         try:
-            found = subprocess.run(
+            found = subprocess.run(  # nosec B607
                 ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"],
                 capture_output=True, text=True, timeout=5, check=True,
             )  # fmt: skip

@@ -195,4 +195,5 @@ def ui(port: int, api_url: str | None) -> None:
     say(f"pages on http://127.0.0.1:{port}, talking to {api_url or settings.api_url}")
     command = ui_command(port)
     # In this process's place, so that none is left behind that holds the port when it is killed.
-    os.execve(command[0], command, ui_environment(settings, api_url, os.environ))
+    environment = ui_environment(settings, api_url, os.environ)
+    os.execve(command[0], command, environment)  # nosec B606

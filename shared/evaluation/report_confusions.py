@@ -165,7 +165,7 @@ def draw_matrix(counts: Counts, labels: Sequence[str], classes: Sequence[int], c
                     f'y="{y + cell / 2 + 4:.1f}">{count}</text>'
                 )
     font = f'style="font-size:{letters:.1f}px"'
-    return Markup(
+    return Markup(  # nosec B704
         f'<div class="matrix"><div class="names"><svg width="{NAMES}" '
         f'height="{head + height + 4}" {font} aria-hidden="true">'
         f'{"".join(names)}</svg></div><div class="scroll"><svg width="{width}" '
