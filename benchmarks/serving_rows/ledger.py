@@ -45,16 +45,18 @@ class Ledger:
     )
     failures: Counter[str] = field(default_factory=Counter)
 
-    def answered_after(self, moment: float) -> float | None:
-        """When every kind had been acknowledged that was sent after ``moment``; None: not yet."""
-        found = []
+    def answered_after(self, moment: float) -> bool:
+        """Whether a write of every kind was acknowledged that was sent after ``moment``."""
+        return all(any(begin >= moment for begin, _ in self.moments[kind][-3:]) for kind in KINDS)
+
+    def longest_silence(self, begin: float, end: float) -> float:
+        """Seconds between two acknowledgements of a kind from ``begin`` on, the longest of all."""
+        longest = 0.0
         for kind in KINDS:
-            after = (end for begin, end in reversed(self.moments[kind]) if begin >= moment)
-            first = min(after, default=None)
-            if first is None:
-                return None
-            found.append(first)
-        return max(found)
+            acknowledged = [at for _, at in self.moments[kind] if begin <= at <= end]
+            edges = [begin, *acknowledged, end]
+            longest = max(longest, *(b - a for a, b in itertools.pairwise(edges)))
+        return longest
 
     @property
     def acknowledged(self) -> int:

@@ -24,6 +24,9 @@ from pathlib import Path
 import httpx2
 import psutil
 
+PORTS = 4
+"""Ports that processes may show their metrics on: one more than there are, and one to spare."""
+
 RESTART_SECONDS = 0.2
 """Between a process's death and its next start: docker waits 0.1 s, then longer."""
 
@@ -116,6 +119,11 @@ class RunningSystem:
     database_url: str
     home: Path
     parts: dict[str, Kept]
+    metrics_port: int
+
+    def ready_workers(self) -> int:
+        """The API's processes whose support desk is warm, each asked at its own metrics port."""
+        return sum(_says_ready(self.metrics_port + number) for number in range(PORTS))
 
     def ready(self) -> bool:
         """Whether the support desk's model answers."""
@@ -133,6 +141,14 @@ class RunningSystem:
     def workers(self) -> list[int]:
         """The API's processes, the supervisor left out."""
         return self.parts["api"].children("apps.commands.api_worker")
+
+
+def _says_ready(port: int) -> bool:
+    try:
+        told = httpx2.get(f"http://127.0.0.1:{port}/metrics", timeout=2).text
+    except httpx2.TransportError:
+        return False
+    return 'triptych_ready{app="support"} 1.0' in told.splitlines()
 
 
 def answers(url: str) -> bool:
@@ -156,7 +172,7 @@ def running_system(
     """Start all parts on ``home``, wait until the API is ready, and end them afterwards."""
     logs = home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    port, parts = free_port(), dict[str, Kept]()
+    port, metrics_port, parts = free_port(), free_port(), dict[str, Kept]()
     with ExitStack() as stack:
         address = f"sqlite:///{home / 'triptych.sqlite3'}"
         if postgres:
@@ -166,6 +182,7 @@ def running_system(
             "TRIPTYCH_HOME": str(home),
             "TRIPTYCH_DATABASE_URL": address,
             "TRIPTYCH_API_URL": f"http://127.0.0.1:{port}",
+            "TRIPTYCH_METRICS_PORT": str(metrics_port),
             **(variables or {}),
         }
 
@@ -184,6 +201,7 @@ def running_system(
             address,
             home,
             parts,
+            metrics_port,
         )
         wait_until(system.ready, f"the API ({logs / 'api.log'})")
         if watcher:
