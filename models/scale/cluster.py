@@ -7,8 +7,9 @@ import logging
 import math
 import os
 import secrets
+import sys
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 from shared.errors import SettingsError
 
@@ -49,28 +50,30 @@ def ray_cluster(workers: float) -> Iterator[None]:
         guarded(os.environ)
     import ray
 
-    if ray.is_initialized():
-        yield
-        return
-    try:
-        if address:
-            ray.init(address=address, logging_level=logging.WARNING)
-        else:
-            ray.init(
-                address="local",  # not one that another program left behind
-                num_cpus=max(os.cpu_count() or 1, math.ceil(workers)) + 1,
-                object_store_memory=OBJECT_STORE,
-                include_dashboard=False,
-                logging_level=logging.WARNING,
-                _node_ip_address=LOOPBACK,
-            )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise SettingsError(
-            f"Ray cannot be reached or started ({error}): set RAY_ADDRESS to a cluster, or unset "
-            "it for one of this command's own",
-            address=address,
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    # What workers print is shown as it comes; standard output is for the command's own result.
+    with redirect_stdout(sys.stderr):
+        if ray.is_initialized():
+            yield
+            return
+        try:
+            if address:
+                ray.init(address=address, logging_level=logging.WARNING)
+            else:
+                ray.init(
+                    address="local",  # not one that another program left behind
+                    num_cpus=max(os.cpu_count() or 1, math.ceil(workers)) + 1,
+                    object_store_memory=OBJECT_STORE,
+                    include_dashboard=False,
+                    logging_level=logging.WARNING,
+                    _node_ip_address=LOOPBACK,
+                )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise SettingsError(
+                f"Ray cannot be reached or started ({error}): set RAY_ADDRESS to a cluster, or "
+                "unset it for one of this command's own",
+                address=address,
+            ) from error
+        try:
+            yield
+        finally:
+            ray.shutdown()

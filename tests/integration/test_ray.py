@@ -213,9 +213,9 @@ with ray_cluster(3):
         while running() < 2 and time.time() < ends:
             answers += len(list(callers.map(lambda _: classify(), range(40))))
         answers += len(list(callers.map(lambda _: classify(), range(200))))
-    print(json.dumps({"ready": ready, "version": version, "first": alone, "then": running(),
-                      "answers": answers}))
+    told = {"ready": ready, "version": version, "first": alone, "then": running()}
     serve.shutdown()
+print(json.dumps({**told, "answers": answers}))
 """
 
 
