@@ -20,6 +20,7 @@ from shared.command_line import LazyGroup
         "keys": ("apps.commands.keys:keys", "Create, list, rotate and revoke API keys."),
         "audit": ("apps.commands.audit:audit", "Show who changed what."),
         "drift": ("apps.commands.drift:drift", "Compare what is read now with what was learned."),
+        "doctor": ("apps.commands.doctor:doctor", "Look at a running system; say what to do."),
         "db": ("apps.commands.database:database", "Migrate, check, back up, restore, copy."),
         "serve": ("apps.commands.serving:serve", "Serve the HTTP API."),
         "ui": ("apps.commands.serving:ui", "Serve the pages."),
