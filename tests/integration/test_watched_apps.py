@@ -19,8 +19,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, insert
 
+from apps.finance.serving.stored_gauges import finance_gauges
+from apps.recommend.serving.watched import recommend_gauges
+from apps.support.stored_gauges import support_gauges
 from shared.serving.logs import RequestContext
 from shared.serving.telemetry import Traces
+from shared.storage.engine import open_database
 from shared.storage.finance_tables import (
     alert_rules,
     alert_targets,
@@ -119,6 +123,28 @@ def fall_behind(engine: Engine) -> None:
         for table, values in rows.items():
             for value in values:
                 connection.execute(insert(table).values(value))
+
+
+def test_gauges_read_the_same_on_both_databases(database_url: str) -> None:
+    engine = open_database(database_url)
+    try:
+        fall_behind(engine)
+        read = [
+            *finance_gauges(engine)(NOW),
+            *recommend_gauges(engine)(NOW),
+            *support_gauges(engine)(NOW),
+        ]
+    finally:
+        engine.dispose()
+    found = {(one.name, *labels): value for one in read for labels, value in one.values.items()}
+    assert found["triptych_feed_due_timestamp_seconds",] == ago(minutes=30).timestamp()
+    assert found["triptych_deliveries", "retried"] == 1
+    assert found["triptych_stories_scored_last_hour", "negative"] == 1
+    assert found["triptych_stories_scored_last_hour", "positive"] == 0
+    assert found["triptych_recommend_fit_asked_timestamp_seconds",] == ago(hours=1).timestamp()
+    assert found["triptych_recommend_fit_timestamp_seconds",] == ago(days=2).timestamp()
+    assert found["triptych_support_conversations", "waiting"] == 0
+    assert ("triptych_support_waiting_timestamp_seconds",) not in found
 
 
 def test_gauges_say_how_far_the_system_is_behind(api: WatchedApi) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from typing import Any
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
+import httpx2
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from shared.errors import SettingsError
+from shared.monitoring.delivery import Outgoing, Sent
+from shared.monitoring.webhook import WebhookSender
 from shared.serving.telemetry import (
     Traces,
     current_trace_id,
@@ -111,6 +118,62 @@ def test_statements_are_spans_without_their_values(
     assert made[0].attributes["db.system.name"] == "sqlite"
     assert made[0].attributes["db.query.text"] == "SELECT ? AS name"
     assert "Ada" not in str([dict(one.attributes) for one in made])
+
+
+class Collector(BaseHTTPRequestHandler):
+    """Takes what is sent by OTLP over HTTP, as a collector does."""
+
+    paths: ClassVar[list[str]] = []
+    bodies: ClassVar[list[bytes]] = []
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        gzipped = self.headers.get("Content-Encoding") == "gzip"
+        self.bodies.append(gzip.decompress(body) if gzipped else body)
+        self.paths.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_traces_go_to_the_endpoint_by_otlp() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        traces = Traces(f"http://127.0.0.1:{server.server_port}/", service="triptych-watcher")
+        with traces.request("POST", PARENT):
+            pass
+        traces.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert Collector.paths == ["/v1/traces"]
+    (body,) = Collector.bodies
+    assert bytes.fromhex(TRACE) in body
+    assert b"triptych-watcher" in body
+
+
+def test_a_trace_goes_along_with_a_webhook(traces: Traces, exporter: InMemorySpanExporter) -> None:
+    seen: list[httpx2.Request] = []
+
+    def receive(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(204)
+
+    message = Outgoing("e1", "https://hooks.test/x", None, {}, datetime(2026, 11, 24, tzinfo=UTC))
+    with httpx2.Client(transport=httpx2.MockTransport(receive)) as client:
+        send = traces.around("deliver", WebhookSender(client).send)
+        assert isinstance(send(message), Sent)
+        assert isinstance(WebhookSender(client).send(message), Sent)
+    (made,) = exporter.get_finished_spans()
+    ids = f"{made.context.trace_id:032x}-{made.context.span_id:016x}"
+    assert seen[0].headers["traceparent"].startswith(f"00-{ids}-0")
+    assert "traceparent" not in seen[1].headers
 
 
 def test_a_job_gets_a_trace_of_its_own(traces: Traces, exporter: InMemorySpanExporter) -> None:
