@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from models.promotion import gate_and_promote
 from models.registry import ModelRegistry, Promotion
+from models.version_files import read_sealed
 from shared.api.shapes import (
     ModelCardShape,
     ModelVersions,
@@ -128,10 +129,9 @@ def model_routes(
     def report(app: AppName, version: VersionName, principal: User) -> HTMLResponse:
         """One HTML page that needs nothing else."""
         found = registry.get(known(app, principal), version)
-        file = found.folder / "report.html"
-        if not file.is_file():
+        page = read_sealed(found.folder, "report.html")
+        if page is None:
             raise NotFound(f"version {found.name} of {app} has no report", version=found.name)
-        page = file.read_text(encoding="utf-8")
         return HTMLResponse(page, headers={"Content-Security-Policy": REPORT_POLICY})
 
     @router.post(

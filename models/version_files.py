@@ -56,6 +56,8 @@ def read_card(folder: Path) -> tuple[dict[str, Any], datetime]:
 
 def verify_files(folder: Path, version: str) -> list[str]:
     """What differs from the manifest, one sentence a file; an empty list when nothing does."""
+    if folder.is_symlink():
+        return [f"{folder} is a symbolic link: a version stands in the store itself"]
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         expected: dict[str, dict[str, Any]] = manifest["files"]
@@ -75,6 +77,28 @@ def verify_files(folder: Path, version: str) -> list[str]:
         if path in found and found[path] != entry
     ]
     return faults
+
+
+def read_sealed(folder: Path, path: str) -> bytes | None:
+    """One file of a version, as its manifest has it; None where the version has no such file.
+
+    ManifestMismatch where it was changed, added or replaced by a link: a link would show whatever
+    file of this machine it points to.
+    """
+    file = folder / path
+    if not file.exists() and not file.is_symlink():
+        return None
+    try:
+        entry = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"].get(path)
+        content = b"" if file.is_symlink() or folder.is_symlink() else file.read_bytes()
+        fits = entry is not None and hashlib.sha256(content).hexdigest() == entry["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        message = f"{path} of version {folder.name} cannot be checked: {error}"
+        raise ManifestMismatch(message, version=folder.name) from error
+    if not fits:
+        message = f"{path} of version {folder.name} is not as it was made"
+        raise ManifestMismatch(message, version=folder.name, path=path)
+    return content
 
 
 def sync_folder(folder: Path) -> None:
