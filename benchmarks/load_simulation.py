@@ -81,7 +81,13 @@ class Simulated:
 
 
 def simulate(
-    costs: Sequence[float], rate: float, processes: int, *, requests: int, seed: int
+    costs: Sequence[float],
+    rate: float,
+    processes: int,
+    *,
+    requests: int,
+    seed: int,
+    shape: float = SHAPE,
 ) -> Simulated:
     """Let ``requests`` come at ``rate`` a second to ``processes``; the first tenth is warm-up.
 
@@ -95,7 +101,7 @@ def simulate(
     now, worked, waits = 0.0, 0.0, list[float]()
     for _ in range(requests):
         now += chance.expovariate(rate)
-        service = chance.gammavariate(SHAPE, chance.choice(costs) / SHAPE)
+        service = chance.gammavariate(shape, chance.choice(costs) / shape)
         begins = max(now, free[0])
         heapq.heapreplace(free, begins + service)
         worked += service

@@ -85,8 +85,9 @@ class Connections:
             writer.close()
 
 
-async def _one(connections: Connections, make: Make, number: int, answers: Answers) -> None:
-    started = time.perf_counter()
+async def _one(
+    connections: Connections, make: Make, number: int, answers: Answers, started: float
+) -> None:
     try:
         status = await connections.ask(*make(number))
     except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
@@ -107,7 +108,7 @@ async def closed_loop(
 
     async def client() -> None:
         while time.perf_counter() < ends:
-            await _one(connections, make, next(numbers), answers)
+            await _one(connections, make, next(numbers), answers, time.perf_counter())
 
     await asyncio.gather(*(client() for _ in range(clients)))
     return answers
@@ -128,7 +129,7 @@ async def open_loop(
     while due < started + seconds:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         answers.late = max(answers.late, time.perf_counter() - due)
-        task = asyncio.create_task(_one(connections, make, number, answers))
+        task = asyncio.create_task(_one(connections, make, number, answers, due))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         number += 1
