@@ -106,9 +106,13 @@ def ask(
                 client.socket.close()
                 client = connect()
             send(client)
+    seconds_counted = time.perf_counter() - counted_from
+    for key in list(selector.get_map().values()):
+        key.data.socket.close()
+    selector.close()
     found = np.percentile(spent, [50, 99]) if spent else (float("nan"),) * 2
     return {
-        "rate": len(spent) / (time.perf_counter() - counted_from),
+        "rate": len(spent) / seconds_counted,
         "answers": len(spent),
         "p50": float(found[0]),
         "p99": float(found[1]),
