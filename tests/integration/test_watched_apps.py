@@ -368,6 +368,33 @@ def test_every_metric_is_written_down_and_every_alert_has_a_runbook(api: Watched
         assert rule["labels"]["severity"] in ("page", "ticket")
 
 
+def test_what_the_composition_mounts_is_there() -> None:
+    read = yaml.safe_load((DEPLOY / "compose.watched.yaml").read_text())
+    base = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    mounted = [
+        mount.split(":")
+        for service in read["services"].values()
+        for mount in service["volumes"]
+        if mount.startswith(".")
+    ]
+    assert len(mounted) == 3
+    assert all((DEPLOY / where).exists() for where, *_ in mounted)
+    assert {name for one in read["services"].values() for name in one["networks"]} <= set(
+        base["networks"]
+    )
+    provider = DEPLOY / "grafana/provisioning/dashboards/triptych.yaml"
+    (folder,) = [
+        one["options"]["path"] for one in yaml.safe_load(provider.read_text())["providers"]
+    ]
+    assert f"{folder}/triptych.json" in {to for _, to, *_ in mounted}
+    scraped = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
+    (targets,) = [one["targets"] for one in scraped["scrape_configs"][0]["static_configs"]]
+    first = int(base["services"]["api"]["environment"]["TRIPTYCH_METRICS_PORT"])
+    processes = int(base["services"]["api"]["command"][-1])
+    assert targets == [f"api:{first + number}" for number in range(processes)]
+    assert scraped["rule_files"] == ["alerts.yml"]
+
+
 def test_promtool_agrees_where_it_is_installed() -> None:
     """Each rule rings for its fault and none without: alerts_test.yml has a case of both."""
     cases = yaml.safe_load((RULES.parent / "alerts_test.yml").read_text())["tests"]
