@@ -2,7 +2,7 @@
 
 An index is a table of its own, filled once under a name and never changed; a row of
 ``triptych_vectors.indexes`` says what it holds. Small ones are searched whole, larger ones by an
-HNSW graph, whose misses ``benchmarks/vector_search.py`` and docs/storage.md count.
+HNSW graph. ``benchmarks/vectors_in_postgres.py`` measures it against FAISS, which is faster.
 """
 
 from __future__ import annotations
@@ -145,8 +145,13 @@ class PgVectorIndex:
         if not self.graph or count > MOST_LOOKS:
             return [self._read(connection, whole, query, count) for query in queries]
         looks = min(MOST_LOOKS, max(self.looks, count))
-        connection.execute(text(f"SET LOCAL hnsw.ef_search = {looks}"))
-        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        connection.execute(
+            text(
+                "SELECT set_config('hnsw.ef_search', :looks, true),"
+                " set_config('enable_seqscan', 'off', true)"
+            ),
+            {"looks": str(looks)},
+        )
         near = "vector <#> CAST(:query AS vector)"
         found = [self._read(connection, near, query, count) for query in queries]
         return [
