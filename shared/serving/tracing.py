@@ -14,7 +14,7 @@ import uuid
 from contextlib import nullcontext
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.serving.metrics import METHODS, Metrics
@@ -37,6 +37,10 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
 }
 """Set on every answer that does not set them itself (OWASP REST Security Cheat Sheet)."""
+
+_ENCODED_HEADERS = [
+    (name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()
+]
 
 
 class Tracing:
@@ -84,10 +88,11 @@ class Tracing:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = list(message.get("headers", ()))
+                there = {name for name, _ in headers}
+                headers.append((b"x-request-id", request_id.encode()))
+                headers += [one for one in _ENCODED_HEADERS if one[0] not in there]
+                message = {**message, "headers": headers}
             await send(message)
 
         try:
