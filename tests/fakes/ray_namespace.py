@@ -36,6 +36,9 @@ def run_inside(
         **os.environ, "TRIPTYCH_HOME": str(home), "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "token",
         "GLOO_SOCKET_IFNAME": "lo", "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": "/tmp/ray-tests",
         "RAY_DEDUP_LOGS": "0", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "120",
+        # A machine that others use, too, may be slow to start a process.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
     }  # fmt: skip
     environment.pop("RAY_ADDRESS", None)
     given = [str(word) for word in words]
