@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select
 
 from shared.errors import DataError
+from shared.serving.secret_masking import mask_secrets
 from shared.storage.engine import reading
 from shared.storage.tables import audit_log
 from shared.tenants import DEFAULT_TENANT
@@ -58,8 +59,14 @@ def act_as(key_id: str | None, name: str) -> None:
 def record(
     connection: Connection, *, actor: str, action: str, details: Mapping[str, Any], at: datetime
 ) -> None:
-    """Add one line. ``actor`` is cut to 120 characters, ``action`` to 64."""
-    told = {**details, **(_ACTING.get() or {})}
+    """Add one line. ``actor`` is cut to 120 characters, ``action`` to 64.
+
+    Secrets in texts of ``details`` (a token in the address of a feed, for instance) are masked.
+    """
+    told = {
+        name: mask_secrets(value) if isinstance(value, str) else value
+        for name, value in (*details.items(), *(_ACTING.get() or {}).items())
+    }
     row = {"actor": actor[:120], "action": action[:64], "details": told, "at": at}
     connection.execute(insert(audit_log).values(row))
 

@@ -315,6 +315,18 @@ def test_lines_are_found_on_both_databases(engine: Engine) -> None:
 # Secrets
 
 
+def test_no_secret_of_an_address_stands_in_the_audit_log(sqlite_engine: Engine) -> None:
+    address = "https://hooks.slack.com/services/T0/B0/abcdefgh"
+    feed = "https://ann:hunter2@feed.example/rss?token=abcdefgh"
+    with sqlite_engine.begin() as connection:
+        details = {"address": address, "url": feed, "stories": 3}
+        record(connection, actor="Ada", action="feed_added", details=details, at=NOW)
+    (line,) = read_audit(sqlite_engine)
+    assert "abcdefgh" not in str(line.details)
+    assert "hunter2" not in str(line.details)
+    assert line.details["stories"] == 3
+
+
 def test_an_error_of_the_database_repeats_no_secret(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
