@@ -61,18 +61,22 @@ def show(version: str | None, app: str, as_json: bool) -> None:
 
     VERSION may be the beginning of a name.
     """
+    from models.runtime.files import read_verdict
+
     registry = _registry()
     found = registry.get(app, version)
     registry.verify(found)
     in_use = registry.in_use(app) == found.name
     report = found.folder / "report.html"
     address = str(report) if report.is_file() else None
+    verdict = read_verdict(found)
     if as_json:
         print_json(
             {
                 "app": app,
                 "version": found.name,
                 "in_use": in_use,
+                "runtime": None if verdict is None else verdict.as_json(),
                 "folder": str(found.folder),
                 "report": address,
                 "card": dict(found.card),
@@ -81,9 +85,35 @@ def show(version: str | None, app: str, as_json: bool) -> None:
         return
     click.echo(f"{found.name}{', in use' if in_use else ''}\n")
     click.echo("\n".join(_card_lines(found.card)))
+    if verdict is not None:
+        click.echo(f"runtime\n  served by: {verdict.chosen}\n  {verdict.reason}")
     click.echo(f"\nfiles   {found.folder} (all as they were made)")
     if address is not None:
         click.echo(f"report  {address}")
+
+
+@models.command()
+@click.argument("version", required=False)
+@of_app
+@as_json
+@reports_errors
+def runtime(version: str | None, app: str, as_json: bool) -> None:
+    """Make and measure what a version is served by; without VERSION, of the one in use.
+
+    Promotion does it by itself; after a move to another kind of processor it is worth repeating.
+    """
+    registry = _registry()
+    found = registry.get(app, version)
+
+    from models.runtime.building import prepare_version  # imports torch: not before it is needed
+
+    verdict = prepare_version(registry, found, again=True)
+    if as_json:
+        print_json({"app": app, "runtime": None if verdict is None else verdict.as_json()})
+    elif verdict is None:
+        say(f"{found.name} of {app} has no text classifier: its encoder alone was looked after")
+    else:
+        click.echo(f"{found.name} is served by {verdict.chosen}\n{verdict.reason}")
 
 
 @models.command()

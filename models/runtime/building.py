@@ -76,9 +76,10 @@ def _judge(registry: ModelRegistry, version: ModelVersion) -> Verdict:
 
     def write(folder: Path) -> dict[str, object]:
         whole = TextEncoder.load(version.folder / "encoder", max_length=stored.max_length)
-        return write_graphs(whole, folder)
+        return write_graphs(whole, folder, [text for text, _ in stored.bank])
 
     runtime = make_runtime(registry.root, digest, write)
+    LOGGER.info("%s %s: graphs in %s", version.app, version.name, runtime.folder)
     manifest = sum_of(version.folder / "manifest.json")
     if runtime.failure is not None:
         reason = f"its encoder cannot be exported: {runtime.failure}"
@@ -87,7 +88,7 @@ def _judge(registry: ModelRegistry, version: ModelVersion) -> Verdict:
     reference = TextPredictor.load(version).probabilities(texts)
     reports: dict[str, ParityReport] = {}
     for kind in KINDS:
-        graph = predictor_on(version, runtime, kind, stored=stored)
+        graph = predictor_on(version, runtime, kind, threads=1, stored=stored)
         reports[kind] = compare(kind, texts, reference, graph.probabilities)
         if reports[kind].accepted:
             break

@@ -9,31 +9,38 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.runtime.files import KINDS, TOKENIZER
+from models.runtime.files import TOKENIZER
+from models.runtime.parity import spread
 from shared.errors import EncoderError
 
 if TYPE_CHECKING:
     from models.encoder import TextEncoder
 
 OPSET = 17
+SCALE_TEXTS = 256
+"""Texts on which the scales of an int8 graph are measured."""
+
 LOGGER = logging.getLogger(__name__)
 
 
-def write_graphs(encoder: TextEncoder, folder: Path) -> dict[str, Any]:
-    """Write fp32.onnx, int8.onnx and tokenizer.json into the folder; the facts of runtime.json.
+def write_graphs(encoder: TextEncoder, folder: Path, texts: Sequence[str] = ()) -> dict[str, Any]:
+    """Write fp32.onnx and tokenizer.json into the folder, with texts int8.onnx, too.
 
-    An encoder that cannot be exported leaves no file, and a ``failure`` among the facts.
+    The facts of runtime.json are given back. The scales of int8 are measured on ``texts``. An
+    encoder that cannot be exported leaves no file, and a ``failure`` among the facts.
     """
     try:
         write_tokenizer(encoder, folder)
         write_float_graph(encoder, folder / "fp32.onnx")
-        write_int8_graph(folder / "fp32.onnx", folder / "int8.onnx")
+        if texts:
+            chosen = spread(texts, SCALE_TEXTS)
+            write_int8_graph(encoder, folder / "fp32.onnx", folder / "int8.onnx", chosen)
     except Exception as error:
         # Whatever a family's code does that a graph cannot: torch then serves it.
         told = error.message if isinstance(error, EncoderError) else f"{type(error).__name__}: "
@@ -83,17 +90,17 @@ def write_float_graph(encoder: TextEncoder, path: Path) -> None:
         encoder.train(was_training)
 
 
-def write_int8_graph(source: Path, path: Path) -> None:
-    """Weights in 8 bits, each output channel with a scale of its own."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+def write_int8_graph(encoder: TextEncoder, source: Path, path: Path, texts: Sequence[str]) -> None:
+    """The graph of ``source`` in 8 bits, its scales measured on texts like those to come."""
+    from models.runtime.quantising import write_quantised
+    from shared.finetuning.batching import inference_batches
 
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # it asks for preparations that change nothing here
-    try:
-        quantize_dynamic(source, path, per_channel=True, weight_type=QuantType.QInt8)
-    finally:
-        root.setLevel(level)
+    tokens = encoder.tokenise(texts)
+    batches = []
+    for rows in inference_batches(tokens.lengths, 512):
+        ids, mask = tokens.batch(rows)
+        batches.append((ids.numpy(), mask.numpy()))
+    write_quantised(source, path, batches)
 
 
 def _facts(encoder: TextEncoder) -> dict[str, Any]:
@@ -109,7 +116,6 @@ def _facts(encoder: TextEncoder) -> dict[str, Any]:
         "pad_id": int(tokenizer.pad_token_id),
         "masked_id": int(masked),
         "unknown_id": tokenizer.unk_token_id,
-        "kinds": list(KINDS),
     }
 
 

@@ -29,7 +29,7 @@ from shared.errors import ManifestMismatch, RegistryError
 if TYPE_CHECKING:
     from models.registry import ModelVersion
 
-FORMAT = 1
+FORMAT = 2
 """Of the graphs: another number makes them anew."""
 
 RUNTIMES = "runtimes"
@@ -59,8 +59,8 @@ class EncoderRuntime:
         return None if found is None else str(found)
 
     def graph(self, kind: str) -> Path:
-        """The file of a kind of graph, ``int8`` or ``fp32``."""
-        return self.folder / f"{kind}.onnx"
+        """The file of a kind of graph; OpenVINO reads that in fp32."""
+        return self.folder / f"{'fp32' if kind == 'openvino' else kind}.onnx"
 
     def check(self, *names: str) -> None:
         """ManifestMismatch unless these files have the sha256 that they were made with."""

@@ -1,8 +1,8 @@
 """Whether a graph answers as torch does, alone and among other texts: the gate of a runtime.
 
-What is compared is the calibrated probability that an app acts on. Quantised activations share a
-scale across a batch, so that a text's answer may move with its mates and their padding; how far is
-measured, and bounded like the difference to torch.
+What is compared is the calibrated probability that an app acts on. Where a graph takes a scale from
+what it computes on, a text's answer moves with its mates and their padding; how far is measured,
+and bounded like the difference to torch.
 """
 
 from __future__ import annotations

@@ -147,12 +147,12 @@ _LOADING = threading.Lock()
 def shared_encoder(settings: Settings, source: str | Path | None = None) -> Embedder:
     """The pre-trained encoder (the installation's unless another is named), loaded once a process.
 
-    It computes in fp32 unless the settings ask for int8: stored vectors and the thresholds on them
-    were made in it. Graphs that are missing are made in a process of their own. Raises
-    EncoderError for an encoder that cannot be found.
+    It computes in fp32, int8 or not: stored vectors and the thresholds on them were made in it.
+    Graphs that are missing are made in a process of their own. Raises EncoderError for an encoder
+    that cannot be found.
     """
     wanted = source if source is not None else settings.encoder
-    kind = "fp32" if settings.runtime == "auto" else settings.runtime
+    kind = settings.runtime if settings.runtime in ("openvino", "torch") else "fp32"
     key = (
         settings.models,
         str(wanted or DEFAULT_ENCODER),

@@ -36,12 +36,12 @@ class OnnxGraph:
     def __init__(self, runtime: EncoderRuntime, kind: str, threads: int) -> None:
         if runtime.failure is not None:
             raise EncoderError(f"the encoder has no graphs: {runtime.failure}")
-        runtime.check(runtime.graph("fp32" if kind == "openvino" else kind).name, TOKENIZER)
+        runtime.check(runtime.graph(kind).name, TOKENIZER)
         self.kind = kind
         self.facts = runtime.facts
         self.tokenizer_file = runtime.folder / TOKENIZER
         made = _openvino if kind == "openvino" else _onnxruntime
-        self.run: Run = made(runtime.graph("fp32" if kind == "openvino" else kind), threads)
+        self.run: Run = made(runtime.graph(kind), threads)
 
 
 class LoadedGraphs:
@@ -184,6 +184,8 @@ def _onnxruntime(path: Path, threads: int) -> Run:
     options.log_severity_level = 3
     # Lengths differ from call to call: a plan of the memory of each would be kept for ever.
     options.enable_mem_pattern = False
+    # Threads that wait for the next call would take the cores from the server.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def run(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Floats:
