@@ -14,6 +14,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+IDLE_SECONDS = 3.0
+"""A connection that rested longer is not used again: the server closes them after 5 s."""
+
 Make = Callable[[int], tuple[str, str, object]]
 """From a request's number to its method, path and JSON body."""
 
@@ -40,7 +43,7 @@ class Connections:
         self._host = host
         self._port = port
         self._timeout = timeout
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def ask(self, method: str, path: str, body: object) -> int:
         """Send a request; the status of its answer. OSError and TimeoutError where none came."""
@@ -58,15 +61,16 @@ class Connections:
                 writer.close()
                 raise
             if keep:
-                self._idle.append((reader, writer))
+                self._idle.append((time.perf_counter(), reader, writer))
             else:
                 writer.close()
             return status
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof() and not writer.is_closing():
+            since, reader, writer = self._idle.pop()
+            rested = time.perf_counter() - since
+            if rested < IDLE_SECONDS and not reader.at_eof() and not writer.is_closing():
                 return reader, writer
             writer.close()
         return await asyncio.open_connection(self._host, self._port)
@@ -81,7 +85,7 @@ class Connections:
 
     def close(self) -> None:
         """Close the connections that are idle."""
-        for _, writer in self._idle:
+        for _, _, writer in self._idle:
             writer.close()
 
 
