@@ -244,6 +244,7 @@ def test_feedback_becomes_examples_with_the_company_marked(api: Api) -> None:
     with api.engine.connect() as connection:
         row = connection.execute(select(feedback).order_by(feedback.c.id)).first()
     assert (row.predicted, row.version) == ("positive", VERSION)
+    assert api.actions()[-3:] == [("Ada", "correction")] * 2 + [("Bo", "correction")]
 
 
 @pytest.mark.parametrize(

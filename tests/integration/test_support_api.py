@@ -18,6 +18,7 @@ from shared.serving.application import build_api
 from shared.serving.auth import Authenticator
 from shared.serving.keys import create_key
 from shared.settings import Settings
+from shared.storage.audit import read_audit
 from shared.storage.engine import open_database
 from shared.storage.tables import feedback, messages
 from tests.fakes.predictor import KeywordPredictor
@@ -169,6 +170,13 @@ def test_the_review_queue_takes_a_persons_word_once(api: Api) -> None:
     skip = api.client.post(f"/v1/support/review/{second}", json={"author": "Ada", "intent": None})
     assert skip.status_code == 204
     assert api.get("/review")["total"] == 0
+    api.post("/feedback", author="Bob", intent="refund", text="money back")
+    told = [(line.actor, line.action, line.details["intent"]) for line in read_audit(api.engine)]
+    assert told == [
+        ("Bob", "correction", "refund"),
+        ("Ada", "message set aside", None),
+        ("Ada", "correction", "refund"),
+    ]
 
 
 def test_messages_that_fit_no_intent_are_proposed_as_one(api: Api) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -65,11 +64,10 @@ def refit(tenant: str, nightly: time | None, wished: bool, as_json: bool) -> Non
     from apps.recommend.operations import assembly
     from apps.recommend.operations import nightly as nights
     from apps.recommend.tenants import check_tenant
+    from shared.serving.logs import configure_logging
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for chatty in ("alembic", "apscheduler"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
     settings, reports = Settings(), []
+    configure_logging(settings.log_format, level=settings.log_level)
 
     def tell(report: RefitReport) -> None:
         reports.append(report)

@@ -146,3 +146,13 @@ def test_what_cannot_be_done_is_one_line_and_status_1(
     assert (result.exit_code, result.stdout) == (1, "")
     assert words in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_what_commands_promote_stands_in_the_audit_log(home: Home) -> None:
+    first = home.add(1)
+    home.json("promote", first.name, "--author", "ann")
+    told = CliRunner().invoke(main, ["audit", "--json"], env={"TRIPTYCH_HOME": str(home.folder)})
+    (line,) = json.loads(told.stdout)["entries"]
+    assert (line["actor"], line["action"]) == ("ann", "model promotion")
+    assert line["details"]["version"] == first.name
+    assert line["details"]["by"].endswith("the command line")
