@@ -3,6 +3,8 @@
     python -m benchmarks.load_simulation --measure     # some minutes; writes load_costs.json
     python -m benchmarks.load_simulation               # simulates from what was measured last
 
+The table stands in ``results/load_plan.md`` afterwards.
+
 **Measured** on one API process: processor seconds of the API and of PostgreSQL a request, for each
 kind of request; resident memory, and its growth an item; then, for a mixture that comes by a clock
 (Poisson), the answers' times at three rates.
@@ -269,7 +271,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             at=datetime.now(UTC).isoformat(timespec="minutes"), machine=machine(), **found
         )
         asked.costs.write_text(json.dumps(asdict(costs), indent=1) + "\n", encoding="utf-8")
-    print(report(read_costs(asked.costs), seed=asked.seed))
+    told = report(read_costs(asked.costs), seed=asked.seed)
+    asked.costs.with_name("load_plan.md").write_text(f"# The plan, simulated\n\n{told}\n", "utf-8")
+    print(told)
 
 
 if __name__ == "__main__":
