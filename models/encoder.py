@@ -7,6 +7,7 @@ weights, which equals that of the upstream revision, and not by who uploaded the
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -43,6 +44,7 @@ __all__ = [
 ]
 
 Pooling = Literal["mean", "first"]
+_IMPORTING = threading.Lock()
 MARKED_SPANS = "triptych_marked_spans"
 """The key in the pooling's configuration that says that marked spans are pooled."""
 
@@ -78,8 +80,9 @@ class TextEncoder(nn.Module):
             from models.shared_bases import load_merged
 
             return load_merged(Path(name_or_folder), max_length=max_length)
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
+        with _IMPORTING:  # two first imports at once find it half made: apps start in threads
+            from transformers import AutoModel, AutoTokenizer
+            from transformers.utils import logging
 
         logging.disable_progress_bar()
         source = source_of(name_or_folder)
