@@ -17,7 +17,9 @@ HEAVY = (
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("train",), ("support",), ("evaluate",)], ids=lambda w: " ".join(w) or "triptych"
+    "words",
+    [(), ("train",), ("support",), ("evaluate",), ("db",)],
+    ids=lambda w: " ".join(w) or "triptych",
 )
 def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
     code = (
