@@ -19,7 +19,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -130,13 +130,16 @@ def recover(
     intent: str,
     longest_pause: float = 4.0,
     pages: bool = True,
+    variables: Mapping[str, str] | None = None,
 ) -> tuple[list[Kill], Ledger, list[str]]:
     """Run the system on ``home`` and kill parts of it: ``kills`` times at random, or those named.
 
     What each kill cost, the ledger, and what was acknowledged and is missing.
     """
     chance, processes = random.Random(seed), 2
-    with running_system(home, postgres=postgres, processes=processes, pages=pages) as system:
+    with running_system(
+        home, postgres=postgres, processes=processes, pages=pages, variables=variables
+    ) as system:
         writers = Writers(system.url, intent)
         killing = Killing(system, writers.ledger, processes)
         done = []

@@ -25,6 +25,7 @@ def trained_home(folder: Path, trainings: Sequence[Sequence[str]] = TRAININGS) -
     given = os.environ.get("TRIPTYCH_BENCH_HOME")
     if given:
         shutil.copytree(given, folder, dirs_exist_ok=True)
+        _make_graphs(folder)
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     for arguments in trainings:
@@ -34,4 +35,16 @@ def trained_home(folder: Path, trainings: Sequence[Sequence[str]] = TRAININGS) -
             check=True,
             stdout=sys.stderr,
         )
+    _make_graphs(folder)
     return folder
+
+
+def _make_graphs(folder: Path) -> None:
+    """The graphs of the encoder that apps share: else each process's first start makes them."""
+    code = (
+        "from models.runtime.serving import shared_encoder;"
+        "from shared.settings import Settings;"
+        "shared_encoder(Settings())"
+    )
+    environment = {**os.environ, "TRIPTYCH_HOME": str(folder)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, stdout=sys.stderr)
