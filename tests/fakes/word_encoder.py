@@ -9,23 +9,8 @@ from typing import Any
 import numpy as np
 
 
-class SpacedTokenizer:
-    """Cuts at spaces; words in no alphabet of ASCII are unknown."""
-
-    unk_token_id = 1
-
-    def __call__(self, texts: Sequence[str], **options: Any) -> dict[str, list[list[int]]]:
-        assert options["add_special_tokens"] is False
-        assert options["truncation"] is False
-        return {
-            "input_ids": [
-                [2 + len(word) if word.isascii() else self.unk_token_id for word in text.split()]
-                for text in texts
-            ]
-        }
-
-    def num_special_tokens_to_add(self) -> int:
-        return 2
+UNKNOWN = 1
+"""The id of words in no alphabet of ASCII."""
 
 
 class WordEncoder:
@@ -34,10 +19,19 @@ class WordEncoder:
     name = "words"
     dimensions = 64
 
+    unknown_id = UNKNOWN
+
     def __init__(self, max_length: int = 12) -> None:
         self.max_length = max_length
-        self.tokenizer = SpacedTokenizer()
+        self.room = max_length - 2
         self.embedded: list[str] = []
+
+    def pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """Cut at spaces, without special tokens."""
+        return [
+            [2 + len(word) if word.isascii() else UNKNOWN for word in text.split()]
+            for text in texts
+        ]
 
     def embed(
         self, texts: Sequence[str], *, hardware: Any = None, report: Any = None
