@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-
 UNKNOWN = 1
 """The id of words in no alphabet of ASCII."""
 
