@@ -15,13 +15,13 @@ from models.registry import ModelRegistry
 from shared.monitoring.drift_alerts import drift_gauges
 from shared.monitoring.drift_schedule import DriftSchedule, drift_process
 from shared.serving.application import build_api
-from shared.serving.audit_routes import audit_routes
-from shared.serving.auth import Authenticator, utc_now
-from shared.serving.limits import MEBIBYTE
-from shared.serving.metrics import Metrics
-from shared.serving.rate_limits import RateLimits
+from shared.serving.guards.audit_routes import audit_routes
+from shared.serving.guards.auth import Authenticator, utc_now
+from shared.serving.guards.limits import MEBIBYTE
+from shared.serving.guards.rate_limits import RateLimits
 from shared.serving.served import Refreshes, ServedApp
-from shared.serving.telemetry import Traces
+from shared.serving.watching.metrics import Metrics
+from shared.serving.watching.telemetry import Traces
 from shared.settings import Settings
 from shared.storage.engine import open_database
 

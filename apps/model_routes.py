@@ -22,7 +22,7 @@ from shared.api.shapes import (
     RollbackRequest,
 )
 from shared.errors import NotFound
-from shared.serving.auth import Principal, require, utc_now
+from shared.serving.guards.auth import Principal, require, utc_now
 from shared.serving.problems import documented
 from shared.storage.audit import record
 from shared.tenants import DEFAULT_TENANT

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     """Serve on the inherited socket until a signal comes, or the supervisor is gone."""
     from apps.api import create_app
     from apps.commands.serving import run_server
-    from shared.serving.logs import configure_logging
+    from shared.serving.watching.logs import configure_logging
 
     number, alive, mode = int(arguments[0]), int(arguments[1]), arguments[2]
     # A terminal sends its interrupt to the supervisor, too, which then stops this process.

@@ -26,7 +26,7 @@ def audit(
     The newest first.
     """
     from shared.durations import read_moment
-    from shared.serving.logs import escaped
+    from shared.serving.watching.logs import escaped
     from shared.storage.audit import read_audit
 
     begin = None if since is None else read_moment(since, datetime.now(UTC))

@@ -14,7 +14,7 @@ from shared.settings import Settings
 from shared.tenants import DEFAULT_TENANT
 
 if TYPE_CHECKING:
-    from shared.serving.keys import ApiKey, NewKey
+    from shared.serving.guards.keys import ApiKey, NewKey
 
 SCOPES = ("use", "review", "admin")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -59,7 +59,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Make a key and print it, this once."""
-    from shared.serving.keys import create_key
+    from shared.serving.guards.keys import create_key
 
     with database(Settings()) as engine:
         made = create_key(
@@ -94,7 +94,7 @@ def create(
 @reports_errors
 def rotate(id: str, overlap: str, as_json: bool) -> None:
     """Make a key in place of the key ID, which ends by itself after the overlap."""
-    from shared.serving.keys import rotate_key
+    from shared.serving.guards.keys import rotate_key
 
     with database(Settings()) as engine:
         old, made = rotate_key(
@@ -117,7 +117,7 @@ def rotate(id: str, overlap: str, as_json: bool) -> None:
 @reports_errors
 def list_command(as_json: bool) -> None:
     """List the keys, without their secrets."""
-    from shared.serving.keys import list_keys
+    from shared.serving.guards.keys import list_keys
 
     with database(Settings()) as engine:
         found = list_keys(engine)
@@ -146,7 +146,7 @@ def list_command(as_json: bool) -> None:
 @reports_errors
 def revoke(id: str, as_json: bool) -> None:
     """End the key of that ID at once."""
-    from shared.serving.keys import revoke_key
+    from shared.serving.guards.keys import revoke_key
 
     with database(Settings()) as engine:
         key = revoke_key(engine, id, actor=actor_name(), now=datetime.now(UTC))

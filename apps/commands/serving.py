@@ -63,8 +63,8 @@ def keys_required(settings: Settings, host: str, *, no_auth: bool) -> bool:
 
     Raises SettingsError when that would leave an open server on the network.
     """
-    from shared.serving.keys import any_key
-    from shared.serving.limits import is_loopback_host
+    from shared.serving.guards.keys import any_key
+    from shared.serving.guards.limits import is_loopback_host
     from shared.storage.engine import open_database
 
     local = is_loopback_host(host)
@@ -90,7 +90,7 @@ def run_server(app: FastAPI, opened: socket.socket) -> None:
     """Serve ``app`` on a listening socket until a signal ends it."""
     import uvicorn
 
-    from shared.serving.request_head import BoundedHead
+    from shared.serving.guards.request_head import BoundedHead
 
     config = uvicorn.Config(
         app,
@@ -126,7 +126,7 @@ def serve(host: str, port: int, no_auth: bool, processes: int) -> None:
     settings = Settings()
     with listen(host, port) as opened:
         required = keys_required(settings, host, no_auth=no_auth)
-        from shared.serving.logs import configure_logging
+        from shared.serving.watching.logs import configure_logging
 
         configure_logging(settings.log_format, level=settings.log_level)
         who = "callers need an API key" if required else "no keys, this machine only"

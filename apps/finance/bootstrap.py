@@ -19,12 +19,12 @@ from apps.finance.serving.upkeep import UpkeepService
 from apps.finance.training_data import APP
 from models.registry import ModelRegistry
 from shared.privacy import mask_personal_data
-from shared.serving.stored_gauges import ReadGauges
+from shared.serving.watching.stored_gauges import ReadGauges
 from shared.settings import Settings
 from shared.web.connections import Resolve, system_addresses
 
 if TYPE_CHECKING:
-    from shared.serving.metrics import Metrics
+    from shared.serving.watching.metrics import Metrics
 
 Clock = Callable[[], datetime]
 

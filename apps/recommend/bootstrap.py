@@ -30,11 +30,11 @@ from apps.recommend.serving.watched import ListCounter, recommend_gauges
 from apps.recommend.tenants import DEFAULT_TENANT, registry_app
 from models.promotion import gate_and_promote
 from models.registry import ModelRegistry
-from shared.serving.stored_gauges import ReadGauges
+from shared.serving.watching.stored_gauges import ReadGauges
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from shared.serving.metrics import Metrics
+    from shared.serving.watching.metrics import Metrics
 
 Clock = Callable[[], datetime]
 

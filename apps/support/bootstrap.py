@@ -26,13 +26,13 @@ from shared.api.support import AddIntentReport, AddIntentRequest, CheckReport
 from shared.monitoring.served_readings import ReadingRecorder
 from shared.privacy import mask_personal_data
 from shared.records import Prediction, TokenAttribution
-from shared.serving.batching import MicroBatcher
+from shared.serving.batching.micro_batcher import MicroBatcher
 from shared.serving.hot_path import HotRoute
-from shared.serving.stored_gauges import ReadGauges
+from shared.serving.watching.stored_gauges import ReadGauges
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from shared.serving.metrics import Metrics
+    from shared.serving.watching.metrics import Metrics
 
 Clock = Callable[[], datetime]
 

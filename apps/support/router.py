@@ -31,7 +31,7 @@ from shared.api.support import (
     ReviewRequest,
     TakeOverRequest,
 )
-from shared.serving.auth import require
+from shared.serving.guards.auth import require
 from shared.serving.hot_path import HotRoute
 from shared.serving.problems import documented
 

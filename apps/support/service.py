@@ -48,7 +48,7 @@ MASKED_AT_ONCE = 500
 
 
 class Batcher(Protocol):
-    """Reads texts off the event loop: ``shared.serving.batching.MicroBatcher`` is one."""
+    """Reads texts off the event loop: ``MicroBatcher`` is one."""
 
     async def submit(self, texts: Sequence[str]) -> list[Reading]:
         """A reading of each text, in order. Raises Overloaded when too many wait."""

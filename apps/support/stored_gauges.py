@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine, func, select
 
-from shared.serving.stored_gauges import ReadGauges, StoredGauge
+from shared.serving.watching.stored_gauges import ReadGauges, StoredGauge
 from shared.storage.engine import reading
 from shared.storage.tables import conversations, messages
 

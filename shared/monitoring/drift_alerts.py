@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, insert, select
 
 from shared.monitoring.drift import DriftReport
 from shared.monitoring.outbox import write_deliveries
-from shared.serving.stored_gauges import StoredGauge
+from shared.serving.watching.stored_gauges import StoredGauge
 from shared.storage.engine import reading
 from shared.storage.finance_tables import alerts
 from shared.storage.inserting import insert_into

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func, select
 
 from shared.monitoring.drift_alerts import last_reports
 from shared.monitoring.findings import Finding, error, ok, warning
-from shared.serving.keys import list_keys
+from shared.serving.guards.keys import list_keys
 from shared.storage.engine import reading
 from shared.storage.finance_tables import deliveries, feeds, leases, stories
 from shared.storage.tables import audit_log

@@ -23,7 +23,7 @@ import httpx2
 
 from shared.errors import AddressRefused
 from shared.monitoring.delivery import NotSent, Outgoing, Sent
-from shared.serving.telemetry import outgoing_headers
+from shared.serving.watching.telemetry import outgoing_headers
 
 SIGNATURE_HEADER = "Triptych-Signature"
 EVENT_HEADER = "Triptych-Event-Id"

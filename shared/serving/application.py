@@ -15,20 +15,20 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
-from shared.serving.auth import Authenticator
-from shared.serving.cross_origin import cross_origin
 from shared.serving.disconnects import Disconnects
-from shared.serving.guard import Guard
-from shared.serving.health import health_routes
+from shared.serving.guards.auth import Authenticator
+from shared.serving.guards.cross_origin import cross_origin
+from shared.serving.guards.guard import Guard
+from shared.serving.guards.limits import MEBIBYTE, BodyLimit, LoopbackOnly
 from shared.serving.hot_path import HasHotRoutes, add_hot_routes
-from shared.serving.limits import MEBIBYTE, BodyLimit, LoopbackOnly
-from shared.serving.metrics import Metrics
-from shared.serving.metrics_port import metrics_on_port
 from shared.serving.openapi import document
 from shared.serving.problems import answer_problems
 from shared.serving.served import Measured, ServedApp, Starter
-from shared.serving.telemetry import Traces
-from shared.serving.tracing import Tracing
+from shared.serving.watching.health import health_routes
+from shared.serving.watching.metrics import Metrics
+from shared.serving.watching.metrics_port import metrics_on_port
+from shared.serving.watching.telemetry import Traces
+from shared.serving.watching.tracing import Tracing
 
 DESCRIPTION = """One transformer fine-tuning core, and the applications on it.
 

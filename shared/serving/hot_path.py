@@ -21,8 +21,8 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Message, Receive, Send
 from starlette.types import Scope as ConnectionScope
 
-from shared.serving.auth import Authenticator, require
-from shared.serving.keys import Scope
+from shared.serving.guards.auth import Authenticator, require
+from shared.serving.guards.keys import Scope
 
 _PASSED_ON = "triptych.hot_path_passed"
 

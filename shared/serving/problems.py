@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from shared import errors
 from shared.api.shapes import Problem
 from shared.errors import TriptychError
-from shared.serving.metrics import Metrics
+from shared.serving.watching.metrics import Metrics
 
 LOGGER = logging.getLogger(__name__)
 

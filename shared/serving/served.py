@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from fastapi import APIRouter
 
 from shared.errors import TriptychError
-from shared.serving.metrics import Metrics
+from shared.serving.watching.metrics import Metrics
 
 LOGGER = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select
 
 from shared.errors import DataError
-from shared.serving.secret_masking import mask_secrets
+from shared.serving.guards.secret_masking import mask_secrets
 from shared.storage.engine import reading
 from shared.storage.tables import audit_log
 from shared.tenants import DEFAULT_TENANT

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from apps.api import create_app
-from shared.serving.keys import create_key
+from shared.serving.guards.keys import create_key
 from shared.settings import Settings
 from shared.storage.engine import open_database
 from tests.fakes.served_app import FakeServedApp

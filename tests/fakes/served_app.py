@@ -10,9 +10,9 @@ from pydantic import Field
 
 from shared.api.shapes import Name, Shape, Text
 from shared.errors import Conflict, NotFound, Overloaded
-from shared.serving.auth import Principal, require
-from shared.serving.metrics import Metrics
+from shared.serving.guards.auth import Principal, require
 from shared.serving.problems import documented
+from shared.serving.watching.metrics import Metrics
 
 
 class MeasureRequest(Shape):

@@ -19,8 +19,8 @@ from apps.support.inference import Desk
 from models.registry import ModelRegistry
 from shared.monitoring.drift_alerts import drift_gauges
 from shared.serving.application import build_api
-from shared.serving.auth import Authenticator
-from shared.serving.metrics import Metrics
+from shared.serving.guards.auth import Authenticator
+from shared.serving.watching.metrics import Metrics
 from shared.settings import Settings
 from shared.storage.engine import open_database
 from tests.fakes.assembled_api import eventually

@@ -28,8 +28,8 @@ from models.registry import ModelRegistry, Promotion
 from shared.api.support import AddIntentReport, AddIntentRequest, CheckReport
 from shared.privacy import mask_personal_data
 from shared.records import TokenAttribution
-from shared.serving.batching import MicroBatcher
-from shared.serving.keys import create_key
+from shared.serving.batching.micro_batcher import MicroBatcher
+from shared.serving.guards.keys import create_key
 from shared.settings import Settings
 from shared.storage.engine import open_database
 from tests.fakes.api_conformance import check_conformance

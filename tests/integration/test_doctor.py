@@ -18,7 +18,7 @@ from apps.commands import doctor_checks
 from models.registry import ModelRegistry
 from shared.monitoring import stored_checks
 from shared.monitoring.findings import Finding, looked_at
-from shared.serving.keys import create_key, revoke_key
+from shared.serving.guards.keys import create_key, revoke_key
 from shared.settings import Settings
 from shared.storage.engine import open_database
 from shared.storage.finance_tables import alert_targets, alerts, deliveries, feeds

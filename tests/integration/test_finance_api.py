@@ -14,8 +14,8 @@ from sqlalchemy import Engine, select
 from apps.finance.bootstrap import served_finance
 from data_connectors.feedback import read_feedback
 from shared.serving.application import build_api
-from shared.serving.auth import Authenticator
-from shared.serving.keys import create_key
+from shared.serving.guards.auth import Authenticator
+from shared.serving.guards.keys import create_key
 from shared.settings import Settings
 from shared.storage.engine import open_database
 from shared.storage.tables import audit_log, feedback

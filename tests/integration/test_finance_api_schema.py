@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from apps.api import create_app
-from shared.serving.keys import create_key
+from shared.serving.guards.keys import create_key
 from shared.settings import Settings
 from shared.storage.engine import open_database
 from tests.fakes.api_conformance import check_conformance

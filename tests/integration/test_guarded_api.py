@@ -21,10 +21,10 @@ from sqlalchemy.exc import IntegrityError
 from apps.api import create_app
 from shared.api.shapes import AuditLog, Problem
 from shared.errors import DataError
-from shared.serving.keys import create_key
-from shared.serving.logs import OneLine
-from shared.serving.request_head import BoundedHead
-from shared.serving.secret_masking import Masked
+from shared.serving.guards.keys import create_key
+from shared.serving.guards.request_head import BoundedHead
+from shared.serving.guards.secret_masking import Masked
+from shared.serving.watching.logs import OneLine
 from shared.settings import Settings
 from shared.storage.audit import MOST_LINES, act_as, acting, read_audit, record
 from shared.storage.engine import open_database
@@ -240,7 +240,7 @@ def test_each_change_over_http_bears_the_key_it_came_with(tmp_path: Path) -> Non
 
     from fastapi import Depends
 
-    from shared.serving.auth import require
+    from shared.serving.guards.auth import require
 
     def change() -> None:
         with engine.begin() as connection:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from shared.api.shapes import Shape, Text
 from shared.errors import Overloaded
-from shared.serving.auth import require
+from shared.serving.guards.auth import require
 from shared.serving.hot_path import HotRoute
 from tests.fakes.assembled_api import AssembledApi, assemble
 from tests.fakes.served_app import FakeServedApp

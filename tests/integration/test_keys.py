@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, select
 
 from shared.errors import Conflict, NotAuthenticated, NotFound, SettingsError
-from shared.serving.auth import LOCAL, Authenticator
-from shared.serving.keys import any_key, create_key, list_keys, revoke_key, rotate_key
+from shared.serving.guards.auth import LOCAL, Authenticator
+from shared.serving.guards.keys import any_key, create_key, list_keys, revoke_key, rotate_key
 from shared.storage.engine import reading
 from shared.storage.tables import api_keys, audit_log
 

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, func, select
 from models.registry import ModelRegistry
 from shared.client import TriptychClient
 from shared.errors import TriptychError
-from shared.serving.keys import create_key, revoke_key
+from shared.serving.guards.keys import create_key, revoke_key
 from shared.storage.engine import open_database, reading
 from shared.storage.recommend_tables import behaviour_events, catalogue_items
 from shared.storage.schema import check_database

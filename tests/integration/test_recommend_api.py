@@ -15,7 +15,7 @@ from apps.recommend.items.store import ItemStore
 from models.registry import ModelRegistry
 from shared.api.calls import ApiError
 from shared.client import TriptychClient
-from shared.serving.keys import create_key
+from shared.serving.guards.keys import create_key
 from shared.settings import Settings
 from shared.storage.engine import open_database
 from tests.fakes.assembled_api import eventually

@@ -10,7 +10,7 @@ import pytest
 from apps.api import create_app
 from apps.recommend.events.store import EventStore
 from apps.recommend.items.store import ItemStore
-from shared.serving.keys import create_key
+from shared.serving.guards.keys import create_key
 from shared.storage.engine import open_database
 from tests.fakes.api_conformance import check_conformance
 from tests.fakes.assembled_api import eventually

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from apps.cli import main
 from apps.commands.serving import keys_required, listen, ui_command, ui_environment
 from shared.errors import SettingsError
-from shared.serving.auth import Authenticator
-from shared.serving.keys import create_key
+from shared.serving.guards.auth import Authenticator
+from shared.serving.guards.keys import create_key
 from shared.settings import Settings
 from shared.storage.engine import open_database
 

@@ -15,8 +15,8 @@ from sqlalchemy import Engine, select
 from apps.support.bootstrap import SupportSettings, served_support
 from apps.support.inference import Desk
 from shared.serving.application import build_api
-from shared.serving.auth import Authenticator
-from shared.serving.keys import create_key
+from shared.serving.guards.auth import Authenticator
+from shared.serving.guards.keys import create_key
 from shared.settings import Settings
 from shared.storage.audit import read_audit
 from shared.storage.engine import open_database

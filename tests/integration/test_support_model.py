@@ -24,7 +24,7 @@ from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import Recipe
 from shared.records import OUT_OF_SCOPE, Dataset
 from shared.serving.application import build_api
-from shared.serving.auth import Authenticator
+from shared.serving.guards.auth import Authenticator
 from shared.settings import Settings
 from shared.storage.engine import open_database
 

@@ -20,7 +20,7 @@ from apps.support.inference import Desk
 from benchmarks.serving_rows.load import ask
 from benchmarks.serving_rows.running_system import free_port
 from shared.serving.application import build_api
-from shared.serving.auth import Authenticator
+from shared.serving.guards.auth import Authenticator
 from shared.settings import Settings
 from shared.storage.engine import open_database
 from tests.fakes.predictor import KeywordPredictor

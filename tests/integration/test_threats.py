@@ -13,7 +13,7 @@ import pytest
 from models.registry import ModelRegistry, ModelVersion
 from models.version_files import read_sealed
 from shared.errors import ManifestMismatch
-from shared.serving.keys import create_key
+from shared.serving.guards.keys import create_key
 from shared.storage.engine import open_database
 from tests.fakes.assembled_api import NOW, AssembledApi, assemble
 

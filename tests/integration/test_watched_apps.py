@@ -22,8 +22,8 @@ from sqlalchemy import Engine, insert
 from apps.finance.serving.stored_gauges import finance_gauges
 from apps.recommend.serving.watched import recommend_gauges
 from apps.support.stored_gauges import support_gauges
-from shared.serving.logs import RequestContext
-from shared.serving.telemetry import Traces
+from shared.serving.watching.logs import RequestContext
+from shared.serving.watching.telemetry import Traces
 from shared.storage.engine import open_database
 from shared.storage.finance_tables import (
     alert_rules,
@@ -257,7 +257,7 @@ def test_every_line_of_a_request_has_its_id(
     told = [
         (getattr(record, "request_id", None), record.getMessage())
         for record in caplog.records
-        if record.name == "shared.serving.tracing"
+        if record.name == "shared.serving.watching.tracing"
     ]
     assert [id for id, _ in told] == ["given-0", "given-1", "given-2"]
     assert "POST /v1/support/classify 200 in" in told[0][1]

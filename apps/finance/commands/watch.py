@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from apps.finance.ingest.counts import IngestCounts
-    from shared.serving.telemetry import Traces
+    from shared.serving.watching.telemetry import Traces
 
 
 @click.command()
@@ -31,7 +31,7 @@ def watch(once: bool, as_json: bool) -> None:
     """
     from apps.finance.ingest import watching
     from apps.finance.ingest.assembly import open_ingestion, side_jobs
-    from shared.serving.logs import configure_logging
+    from shared.serving.watching.logs import configure_logging
     from shared.storage.lease_holders import this_process
     from shared.storage.leases import Lease
 
@@ -62,7 +62,7 @@ def _traces(settings: Settings, engine: Engine) -> Iterator[Traces | None]:
     if settings.otlp_endpoint is None:
         yield None
         return
-    from shared.serving.telemetry import Traces
+    from shared.serving.watching.telemetry import Traces
 
     traces = Traces(settings.otlp_endpoint, service="triptych-watcher")
     traces.watch_database(engine)

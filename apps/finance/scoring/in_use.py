@@ -29,7 +29,7 @@ from apps.finance.scoring.watched_model import WatchedModel
 from apps.finance.training_data import APP
 from shared.monitoring.served_readings import ReadingRecorder
 from shared.records import TokenAttribution
-from shared.serving.batching import BatchObserver
+from shared.serving.batching.micro_batcher import BatchObserver
 from shared.serving.version_in_use import VersionInUse, VersionPointer
 from shared.settings import Settings
 

@@ -20,8 +20,8 @@ from apps.finance.records import SENTIMENTS, Mention, StoryScore, StoryText
 from apps.finance.scoring.rule_decisions import PriorRules, RuleMatch, decide, sentence_around
 from apps.finance.targets import OPENING, mark
 from shared.errors import DataError
-from shared.serving.batched_rows import BatchedRows
-from shared.serving.batching import BatchObserver
+from shared.serving.batching.micro_batcher import BatchObserver
+from shared.serving.batching.rows import BatchedRows
 
 REMEMBERED = 2_048
 """Vectors kept of the texts embedded last: a story is grouped first and scored next."""

@@ -13,7 +13,7 @@ from apps.finance.stories import StoryFilter
 from shared.api import finance, finance_alerts
 from shared.api.finance import CompanyId, Id, Moment
 from shared.api.shapes import Name
-from shared.serving.auth import require
+from shared.serving.guards.auth import require
 from shared.serving.problems import documented
 
 PREFIX = "/v1/finance"

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, func, select
 
 from apps.finance.ingest.watching import LEASE, MISSED_RUNS
 from apps.finance.records import SENTIMENTS
-from shared.serving.stored_gauges import ReadGauges, StoredGauge
+from shared.serving.watching.stored_gauges import ReadGauges, StoredGauge
 from shared.storage.engine import reading
 from shared.storage.finance_tables import counters, deliveries, feeds, leases, stories
 

@@ -64,7 +64,7 @@ def refit(tenant: str, nightly: time | None, wished: bool, as_json: bool) -> Non
     from apps.recommend.operations import assembly
     from apps.recommend.operations import nightly as nights
     from apps.recommend.tenants import check_tenant
-    from shared.serving.logs import configure_logging
+    from shared.serving.watching.logs import configure_logging
 
     settings, reports = Settings(), []
     configure_logging(settings.log_format, level=settings.log_level)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from apps.recommend.serving.live import Load, Unfitted
 from models.recommendation.scoring import ItemScorer
 from shared.catalogue import CatalogueItem
-from shared.serving.batched_rows import BatchedRows
-from shared.serving.batching import BatchObserver
+from shared.serving.batching.micro_batcher import BatchObserver
+from shared.serving.batching.rows import BatchedRows
 from shared.settings import Settings
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from shared.api import recommend, recommend_lists, recommend_operations
 from shared.api.recommend import Id
 from shared.api.shapes import Name, PromoteRequest, PromotionShape, RollbackRequest
 from shared.errors import NotAllowed
-from shared.serving.auth import Principal, require
+from shared.serving.guards.auth import Principal, require
 from shared.serving.problems import documented
 from shared.tenants import DEFAULT_TENANT
 

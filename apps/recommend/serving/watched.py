@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import Engine, and_, func, or_, select
 
-from shared.serving.stored_gauges import ReadGauges, StoredGauge
+from shared.serving.watching.stored_gauges import ReadGauges, StoredGauge
 from shared.storage.engine import reading
 from shared.storage.recommend_tables import catalogue_state
 
 if TYPE_CHECKING:
-    from shared.serving.metrics import Metrics
+    from shared.serving.watching.metrics import Metrics
 
 ListKind = Literal["user", "session"]
 

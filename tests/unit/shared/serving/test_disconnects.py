@@ -12,7 +12,7 @@ import pytest
 from fastapi import Body, FastAPI
 from starlette.types import Message
 
-from shared.serving.batching import MicroBatcher
+from shared.serving.batching.micro_batcher import MicroBatcher
 from shared.serving.disconnects import Disconnects
 
 pytestmark = pytest.mark.unit

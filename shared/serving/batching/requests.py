@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from shared.serving.request_context import current_request_id
+from shared.serving.watching.request_context import current_request_id
 
 T = TypeVar("T")
 LOGGER = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 from shared.errors import SettingsError
 from shared.monitoring.delivery import Outgoing, Sent
 from shared.monitoring.webhook import WebhookSender
-from shared.serving.telemetry import (
+from shared.serving.watching.telemetry import (
     Traces,
     current_trace_id,
     outgoing_headers,
@@ -53,7 +53,9 @@ def by_name(exporter: InMemorySpanExporter) -> dict[str, Any]:
 def test_without_a_trace_nothing_is_made_and_no_kit_imported() -> None:
     program = """
 import sys
-from shared.serving import application, batching, logs, telemetry
+from shared.serving import application
+from shared.serving.batching import micro_batcher as batching
+from shared.serving.watching import logs, telemetry
 with telemetry.span("nothing"):
     telemetry.past_span("nothing", 0.0, 1.0)
 assert telemetry.outgoing_headers() == {} and telemetry.current_trace_id() is None

@@ -1,6 +1,6 @@
 """Logs: text for people or JSON lines for programs, with the request's id in each line of it.
 
-    2026-11-24 09:00:00,000 INFO    shared.serving.tracing [4f1c...]: POST /v1/support/chat 200 ...
+    2026-11-24 09:00:00,000 INFO    ...watching.tracing [4f1c...]: POST /v1/support/chat 200 ...
     {"time": "2026-11-24T09:00:00.000+00:00", "level": "INFO", "request_id": "4f1c...", ...}
 
 A record is one line whatever it holds: line ends and other control characters of a message are
@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
-from shared.serving.request_context import current_request_id
-from shared.serving.secret_masking import Masked, mask_all_handlers
-from shared.serving.telemetry import current_trace_id
+from shared.serving.guards.secret_masking import Masked, mask_all_handlers
+from shared.serving.watching.request_context import current_request_id
+from shared.serving.watching.telemetry import current_trace_id
 
 LogFormat = Literal["text", "json"]
 

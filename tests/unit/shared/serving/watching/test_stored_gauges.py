@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import OperationalError
 
-from shared.serving.stored_gauges import StoredGauge, StoredGauges
+from shared.serving.watching.stored_gauges import StoredGauge, StoredGauges
 
 pytestmark = pytest.mark.unit
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from shared.errors import NotReady, Overloaded
-from shared.serving import batching
-from shared.serving.batched_rows import BatchedRows
-from shared.serving.batching import MicroBatcher, estimate_tokens
+from shared.serving.batching import micro_batcher as batching
+from shared.serving.batching.micro_batcher import MicroBatcher, estimate_tokens
+from shared.serving.batching.rows import BatchedRows
 
 pytestmark = pytest.mark.unit
 

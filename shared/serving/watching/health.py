@@ -6,9 +6,9 @@ from fastapi import APIRouter, Response
 
 from shared.api.shapes import Health
 from shared.errors import NotReady
-from shared.serving.metrics import Metrics
 from shared.serving.problems import documented
 from shared.serving.served import Starter
+from shared.serving.watching.metrics import Metrics
 
 
 def health_routes(starter: Starter, metrics: Metrics) -> APIRouter:

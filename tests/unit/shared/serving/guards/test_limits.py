@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.exceptions import HTTPException
 
-from shared.serving.limits import BodyLimit, LoopbackOnly, is_loopback_host
+from shared.serving.guards.limits import BodyLimit, LoopbackOnly, is_loopback_host
 
 pytestmark = pytest.mark.unit
 

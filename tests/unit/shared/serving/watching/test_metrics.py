@@ -5,8 +5,8 @@ import urllib.request
 import pytest
 
 from shared.errors import SettingsError
-from shared.serving.metrics import MOST_LABELS, Metrics
-from shared.serving.metrics_port import metrics_on_port
+from shared.serving.watching.metrics import MOST_LABELS, Metrics
+from shared.serving.watching.metrics_port import metrics_on_port
 from tests.fakes.served_app import FakeServedApp
 
 pytestmark = pytest.mark.unit

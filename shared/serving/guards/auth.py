@@ -21,8 +21,8 @@ from sqlalchemy import Engine, Row, select, update
 from sqlalchemy.exc import DBAPIError
 
 from shared.errors import NotAllowed, NotAuthenticated
-from shared.serving.keys import Scope, digest, split_key
-from shared.serving.rate_limits import Allowance, RateLimits
+from shared.serving.guards.keys import Scope, digest, split_key
+from shared.serving.guards.rate_limits import Allowance, RateLimits
 from shared.storage.audit import act_as
 from shared.storage.engine import reading
 from shared.storage.tables import api_keys

@@ -19,10 +19,10 @@ from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
 from shared.errors import NotReady, Overloaded
-from shared.serving.batch_requests import BatchRequest, Share, settle, share_out
+from shared.serving.batching.requests import BatchRequest, Share, settle, share_out
 from shared.serving.disconnects import current_caller
-from shared.serving.request_context import working_for
-from shared.serving.telemetry import past_span
+from shared.serving.watching.request_context import working_for
+from shared.serving.watching.telemetry import past_span
 
 T = TypeVar("T")
 LOGGER = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ IDLE_SECONDS = 30.0
 
 
 class BatchObserver(Protocol):
-    """What is told of every batch; ``shared.serving.metrics.BatchMetrics`` is one."""
+    """What is told of every batch; ``shared.serving.watching.metrics.BatchMetrics`` is one."""
 
     def batch(self, waited: Sequence[float], inference_seconds: float) -> None:
         """Note the seconds that each text waited, and those of the model."""

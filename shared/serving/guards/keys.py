@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from shared.errors import Conflict, NotFound, SettingsError
-from shared.serving.rate_limits import check_rate
+from shared.serving.guards.rate_limits import check_rate
 from shared.storage.audit import record
 from shared.storage.engine import reading
 from shared.storage.tables import api_keys

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import SettingsError, TooManyRequests
-from shared.serving.rate_limits import RateLimits, check_rate
+from shared.serving.guards.rate_limits import RateLimits, check_rate
 
 pytestmark = pytest.mark.unit
 

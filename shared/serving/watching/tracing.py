@@ -17,10 +17,10 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.serving.metrics import METHODS, Metrics
 from shared.serving.problems import problem_response
-from shared.serving.request_context import working_for
-from shared.serving.telemetry import Traces
+from shared.serving.watching.metrics import METHODS, Metrics
+from shared.serving.watching.request_context import working_for
+from shared.serving.watching.telemetry import Traces
 
 LOGGER = logging.getLogger(__name__)
 UNCOUNTED = frozenset({"/healthz", "/readyz", "/metrics"})

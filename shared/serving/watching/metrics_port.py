@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from prometheus_client import start_http_server
 
 from shared.errors import SettingsError
-from shared.serving.metrics import Metrics
+from shared.serving.watching.metrics import Metrics
 
 LOGGER = logging.getLogger(__name__)
 

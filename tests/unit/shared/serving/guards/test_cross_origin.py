@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import SettingsError
-from shared.serving.cross_origin import check_origin, cross_origin
+from shared.serving.guards.cross_origin import check_origin, cross_origin
 
 pytestmark = pytest.mark.unit
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.serving.batching import MicroBatcher
-from shared.serving.logs import LogFormat, configure_logging, escaped
-from shared.serving.request_context import current_request_id, working_for
+from shared.serving.batching.micro_batcher import MicroBatcher
+from shared.serving.watching.logs import LogFormat, configure_logging, escaped
+from shared.serving.watching.request_context import current_request_id, working_for
 
 pytestmark = pytest.mark.unit
 

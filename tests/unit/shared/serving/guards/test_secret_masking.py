@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.serving.logs import configure_logging
-from shared.serving.secret_masking import Masked, mask_all_handlers, mask_secrets
+from shared.serving.guards.secret_masking import Masked, mask_all_handlers, mask_secrets
+from shared.serving.watching.logs import configure_logging
 
 pytestmark = pytest.mark.unit
 KEY = "tk_0123456789abcdef_Zk3-_secretpart"

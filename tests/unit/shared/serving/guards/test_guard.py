@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.serving.guard import Guard
+from shared.serving.guards.guard import Guard
 
 pytestmark = pytest.mark.unit
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.serving.batching import BatchObserver, MicroBatcher
+from shared.serving.batching.micro_batcher import BatchObserver, MicroBatcher
 
 Rows = NDArray[Any]
 LARGE = 64

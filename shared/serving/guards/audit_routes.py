@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 from sqlalchemy import Engine
 
 from shared.api.shapes import AuditEntry, AuditLog
-from shared.serving.auth import Principal, require
+from shared.serving.guards.auth import Principal, require
 from shared.storage.audit import read_audit
 
 _Part = Annotated[str | None, Query(max_length=120, pattern="^[^\x00]*$")]

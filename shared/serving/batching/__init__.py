@@ -1,0 +1,1 @@
+"""Micro-batching: requests wait a moment for one another, and go through the model together."""
