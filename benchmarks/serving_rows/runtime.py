@@ -1,9 +1,10 @@
 """One short message and batches of 32: int8 beside the transformers pipeline on the same threads.
 
 Both sides give the probability of each class; what the desk asks besides (how familiar a text is
-among all training texts) is timed apart, as ``predict``. Both read the same fine-tuned Banking77 version; the pipeline is given its encoder and head as
-``BertForSequenceClassification`` would be, and tokenises as ours does. The accuracy that int8 costs
-is measured on Banking77's test split, which nothing was trained or tuned on.
+among all training texts) is timed apart, as ``predict``. Both read the same fine-tuned Banking77
+version; the pipeline is given its encoder and head as ``BertForSequenceClassification`` would be,
+and tokenises as ours does. The accuracy that int8 costs is measured on Banking77's test split,
+which nothing was trained or tuned on.
 
     TRIPTYCH_HOME=... python -m benchmarks.serving_rows.runtime
 """
