@@ -28,6 +28,7 @@ from apps.support.learning.versions import RegistryModels
 from data_connectors.data_source import DataSource, source_of
 from data_connectors.feedback import read_feedback
 from models.registry import ModelRegistry, ModelVersion
+from models.runtime.files import read_verdict
 from models.text_classifier import TextPredictor
 from shared.api.support import AddIntentRequest
 from shared.errors import Conflict
@@ -213,6 +214,9 @@ def test_an_added_intent_is_live_within_ten_seconds_and_harms_no_other(
     assert report.promoted, report.reason
     assert (report.version, report.previous) == (after.name, before.name)
     assert report.seconds < 10
+    verdict = read_verdict(after)
+    assert verdict is not None
+    assert verdict.chosen != "torch", verdict.reason
     assert report.largest_loss <= 1.0
     assert report.accuracy_before > 0.8
     assert answers(after, NEW_WRAPPING) == ["gift_wrapping"] * 3

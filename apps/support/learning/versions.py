@@ -215,7 +215,14 @@ class RegistryModels:
         now: datetime,
         force: bool = False,
     ) -> Promotion:
-        """Put the candidate in use; PromotionRefused where the gate or a newer version objects."""
+        """Put the candidate in use; PromotionRefused where the gate or a newer version objects.
+
+        What serves it is chosen first, as at any promotion.
+        """
+        if gate is None or gate.allowed or force:
+            from models.runtime.building import prepare_version
+
+            prepare_version(self.registry, candidate)
         return self.registry.promote(
             APP,
             candidate,
