@@ -186,7 +186,7 @@ def test_probes_ask_where_the_program_answers() -> None:
     assert api["startupProbe"]["httpGet"]["path"] == "/healthz"
     assert api["readinessProbe"]["httpGet"]["path"] == "/readyz"
     assert probed["pages"]["readinessProbe"]["httpGet"]["path"] == "/_stcore/health"
-    routes = (ROOT / "shared" / "serving" / "health.py").read_text("utf-8")
+    routes = (ROOT / "shared" / "serving" / "watching" / "health.py").read_text("utf-8")
     assert '"/healthz"' in routes
     assert '"/readyz"' in routes
 
@@ -200,7 +200,9 @@ def test_the_autoscaler_follows_requests_in_flight_of_the_api() -> None:
     }
     (metric,) = scaler["spec"]["metrics"]
     name = metric["pods"]["metric"]["name"]
-    assert f'"{name}"' in (ROOT / "shared" / "serving" / "metrics.py").read_text("utf-8")
+    assert f'"{name}"' in (ROOT / "shared" / "serving" / "watching" / "metrics.py").read_text(
+        "utf-8"
+    )
     (api,) = [one for one in of_kind("Deployment") if one["metadata"]["name"] == "api"]
     assert "replicas" not in api["spec"], "the autoscaler and the manifest would disagree"
 
