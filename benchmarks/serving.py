@@ -5,19 +5,24 @@
     python -m benchmarks.serving --list
 
 Every group is a module of ``benchmarks.serving_rows`` and a process of its own. What was measured
-earlier stays in ``results/serving.json`` with its date and revision.
+earlier stays in ``results/serving.json`` with its date and revision. All are measured on one home:
+that of ``TRIPTYCH_BENCH_HOME``, or one that is trained first (Banking77: some minutes).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import RESULTS, machine, measure
+from benchmarks.serving_rows.trained_home import WHOLE, trained_home
 from models.version_content import code_revision
 
 KEPT = RESULTS / "serving.json"
@@ -35,7 +40,10 @@ GROUPS = {
 
 def run(group: str) -> dict[str, Any]:
     """Measure one group in a process of its own."""
-    finished = measure([sys.executable, "-m", f"benchmarks.serving_rows.{group}"])
+    home = os.environ["TRIPTYCH_BENCH_HOME"]
+    finished = measure(
+        [sys.executable, "-m", f"benchmarks.serving_rows.{group}"], {"TRIPTYCH_HOME": home}
+    )
     return {
         "command": f"python -m benchmarks.serving --groups {group}",
         "revision": code_revision(),
@@ -94,14 +102,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, what in GROUPS.items():
             print(f"{name:10} {what}")
         return
-    for group in asked.groups:
-        print(f"{group}: {GROUPS[group]}", file=sys.stderr)
-        found = run(group)
-        measured = {**kept(), group: found}
-        KEPT.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
-        KEPT.with_suffix(".md").write_text(table(measured), encoding="utf-8")
-        for row in found["rows"]:
-            print(f"  {row['name']}: {row['measured']} (reach {row['reach']})", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        if "TRIPTYCH_BENCH_HOME" not in os.environ:
+            os.environ["TRIPTYCH_BENCH_HOME"] = str(trained_home(Path(folder) / "home", WHOLE))
+        for group in asked.groups:
+            measure_group(group)
+
+
+def measure_group(group: str) -> None:
+    """Measure one group and write the table anew."""
+    print(f"{group}: {GROUPS[group]}", file=sys.stderr)
+    found = run(group)
+    measured = {**kept(), group: found}
+    KEPT.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    KEPT.with_suffix(".md").write_text(table(measured), encoding="utf-8")
+    for row in found["rows"]:
+        print(f"  {row['name']}: {row['measured']} (reach {row['reach']})", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,15 @@ TRAININGS: tuple[Sequence[str], ...] = (
     ("train", "finance", "--data", "sample:finance", "--method", "head"),
 )
 
+WHOLE: tuple[Sequence[str], ...] = (
+    ("train", "support", "--data", "banking77"),
+    ("models", "runtime", "--app", "support"),
+    ("train", "finance", "--data", "sample:finance"),
+    ("models", "runtime", "--app", "finance"),
+    ("recommend", "demo"),
+)
+"""What the whole table is measured on: an intent classifier of full quality, and all three apps."""
+
 
 def trained_home(folder: Path, trainings: Sequence[Sequence[str]] = TRAININGS) -> Path:
     """Make ``folder`` a home of its own, models in use."""
