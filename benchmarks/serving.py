@@ -104,7 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         if "TRIPTYCH_BENCH_HOME" not in os.environ:
-            os.environ["TRIPTYCH_BENCH_HOME"] = str(trained_home(Path(folder) / "home", WHOLE))
+            home = trained_home(Path(folder) / "home", WHOLE, recommender=True)
+            os.environ["TRIPTYCH_BENCH_HOME"] = str(home)
         for group in asked.groups:
             measure_group(group)
 
