@@ -23,6 +23,8 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from benchmarks.serving_rows.load import load
 from benchmarks.serving_rows.row import ServingRow, print_rows
 from benchmarks.serving_rows.running_system import answers, free_port, wait_until
@@ -32,6 +34,19 @@ CLIENTS, BATCH = 64, 32
 SECONDS = float(os.environ.get("TRIPTYCH_BENCH_SECONDS", "12"))
 PATH = "/v1/support/classify"
 TEXTS = 1_000
+
+
+class Asked(BaseModel):
+    """What the plain handler takes."""
+
+    texts: list[str]
+
+
+class Answered(BaseModel):
+    """What it says of one text."""
+
+    label: str
+    confidence: float
 
 
 def predictor(kind: str) -> Any:
@@ -63,17 +78,8 @@ def plain(kind: str, port: int) -> None:
     """Serve a handler that predicts per request, as FastAPI's own pages show it."""
     import uvicorn
     from fastapi import FastAPI
-    from pydantic import BaseModel
 
     loaded = predictor(kind)
-
-    class Asked(BaseModel):
-        texts: list[str]
-
-    class Answered(BaseModel):
-        label: str
-        confidence: float
-
     app = FastAPI()
 
     @app.get("/readyz")
@@ -87,7 +93,6 @@ def plain(kind: str, port: int) -> None:
             for one in loaded.predict(asked.texts)
         ]
 
-    Asked.model_rebuild()
     uvicorn.run(app, port=port, log_level="error", access_log=False)
 
 
@@ -131,6 +136,7 @@ def measured(home: Path, bodies: Path, threads: int) -> dict[str, Any]:
         port = free_port()
         with server([*own, "plain", kind, str(port)], port, environment) as url:
             found[kind] = load(url, PATH, bodies, clients=CLIENTS, seconds=SECONDS)
+        assert not found[kind]["errors"], found[kind]["errors"]
     return found
 
 

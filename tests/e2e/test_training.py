@@ -16,7 +16,7 @@ import pytest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-SETTINGS = ("--set", "epochs=4", "--set", "checkpoint_seconds=0.5")
+SETTINGS = ("--set", "epochs=2", "--set", "checkpoint_seconds=0.5")
 
 
 def command(*words: str) -> list[str]:
@@ -101,7 +101,7 @@ def test_a_killed_training_resumes(banking_rows: tuple[Path, Path], tmp_path: Pa
     log = home / "runs" / "support-training.jsonl"
     checkpoint = home / "models" / "checkpoints" / "support" / "checkpoint.safetensors"
     deadline = time.monotonic() + 300
-    while time.monotonic() < deadline and not (checkpoint.is_file() and _steps(log) >= 15):
+    while time.monotonic() < deadline and not (checkpoint.is_file() and _steps(log) >= 8):
         assert process.poll() is None, "the training ended before it could be killed"
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
