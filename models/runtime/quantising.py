@@ -105,6 +105,32 @@ def _reaches(model: Any, names: Sequence[str], batches: Sequence[Batch]) -> dict
     return reaches
 
 
+def _biases(
+    graph: Any, stored: dict[str, Any], weights: dict[str, NDArray[Any]]
+) -> dict[str, tuple[Any, str]]:
+    """By a product's output: the sum that alone reads it, and the vector that the sum adds.
+
+    A kernel that adds it itself spares a node for each layer, which a short text would notice.
+    """
+    readers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    kept = {output.name for output in graph.output}
+    found = {}
+    for node in graph.node:
+        output = node.output[0]
+        if node.op_type != "MatMul" or node.input[1] not in weights or output in kept:
+            continue
+        reading = readers.get(output, [])
+        if len(reading) != 1 or reading[0].op_type != "Add":
+            continue
+        other = [name for name in reading[0].input if name != output]
+        if len(other) == 1 and other[0] in stored and len(stored[other[0]].dims) == 1:
+            found[output] = (reading[0], other[0])
+    return found
+
+
 class _Quantiser:
     """Gives the nodes that stand in a node's place, and adds what they need to the graph."""
 
@@ -120,9 +146,13 @@ class _Quantiser:
         self._weights = weights
         self._reaches = reaches
         self._inputs: dict[str, Floats] = {}
+        self._biases = _biases(graph, stored, weights)
+        self._added = {sum_.output[0] for sum_, _ in self._biases.values()}
 
     def replaced(self, node: Any) -> list[Any]:
-        """The node itself, or its form in 8 bits."""
+        """The node itself, or its form in 8 bits; none where its work is done by another."""
+        if node.output[0] in self._added:
+            return []
         if node.op_type == "MatMul" and node.input[1] in self._weights:
             return self._product(node)
         if node.op_type == "Gather" and node.input[0] in self._stored:
@@ -139,10 +169,16 @@ class _Quantiser:
         self._add(f"{name}_q8", np.round(weight / scales).astype(np.int8))
         self._add(f"{name}_scale", scales.astype(np.float32))
         operands = [f"{source}_q8", f"{name}_q8", f"{source}_scale", f"{name}_scale"]
+        operands.append(f"{source}_zero")
+        outputs = list(node.output)
+        if node.output[0] in self._biases:
+            sum_, bias = self._biases[node.output[0]]
+            operands += ["", bias]
+            outputs = list(sum_.output)
         product = helper.make_node(
             "MatMulIntegerToFloat",
-            [*operands, f"{source}_zero"],
-            list(node.output),
+            operands,
+            outputs,
             name=f"{node.name}_q8",
             domain=CONTRIBUTED,
         )
