@@ -39,8 +39,8 @@ lint: $(VENV)/.development ## ruff, mypy, the import contracts and bandit
 audit: $(VENV)/.development ## known faults of the packages in use (pip-audit), where its service is reachable
 	$(BIN)/python -m shared.dependency_audit
 
-test: lint ## everything that must hold
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+test: lint ## everything that must hold; unit tests beside all others
+	$(BIN)/python -m tests $(PYTEST_OPTIONS)
 
 soak: $(VENV)/.development ## the slow tests: long load, kills, many swaps; not in CI
 	$(BIN)/python -m pytest -m soak --timeout=1800 $(PYTEST_OPTIONS)
