@@ -17,8 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from models.version_files import sync_folder
-from shared.errors import RegistryError
+from models.version_files import held_lock, sync_folder
 from shared.evaluation.gate import GateReport
 
 LOCK_SECONDS = 30.0
@@ -77,19 +76,9 @@ class PromotionHistory:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other writer out, in this process and others; RegistryError after 30 s."""
-        from filelock import FileLock, Timeout
-
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "promotions.lock", timeout=LOCK_SECONDS)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            message = f"another process has held {error.lock_file} for {LOCK_SECONDS:.0f} seconds"
-            raise RegistryError(message) from error
-        try:
+        with held_lock(self.folder / "promotions.lock", LOCK_SECONDS):
             yield
-        finally:
-            lock.release()
 
     def _lines(self) -> list[str]:
         try:

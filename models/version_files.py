@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,23 @@ def read_sealed(folder: Path, path: str) -> bytes | None:
         message = f"{path} of version {folder.name} is not as it was made"
         raise ManifestMismatch(message, version=folder.name, path=path)
     return content
+
+
+@contextmanager
+def held_lock(path: Path, seconds: float) -> Iterator[None]:
+    """A lock that processes share by its file; RegistryError when another keeps it so long."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=seconds)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        message = f"another process has held {error.lock_file} for {seconds:.0f} seconds"
+        raise RegistryError(message) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sync_folder(folder: Path) -> None:

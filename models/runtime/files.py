@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.version_files import sync_folder
+from models.version_files import held_lock, sync_folder
 from shared.errors import ManifestMismatch, RegistryError
 
 if TYPE_CHECKING:
@@ -147,20 +147,10 @@ def make_runtime(
 
 @contextmanager
 def _locked(root: Path, digest: str) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
     place = root / RUNTIMES
     place.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(place / f".{digest[:16]}.lock", timeout=LOCK_SECONDS)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        message = f"another process has held {error.lock_file} for {LOCK_SECONDS:.0f} seconds"
-        raise RegistryError(message) from error
-    try:
+    with held_lock(place / f".{digest[:16]}.lock", LOCK_SECONDS):
         yield
-    finally:
-        lock.release()
 
 
 @dataclass(frozen=True, slots=True)
