@@ -152,7 +152,7 @@ def test_a_training_on_ray_goes_on_after_a_worker_was_killed(tmp_path: Path) -> 
     assert resumed, done.stderr[-3000:]
     assert int(resumed[1]) > 0
     version = json.loads(done.stdout)["version"]
-    assert ModelRegistry(tmp_path / "models").in_use("support").name == version
+    assert ModelRegistry(tmp_path / "models").in_use("support") == version
     assert len(ModelRegistry(tmp_path / "models").versions("support")) == 1
 
 
