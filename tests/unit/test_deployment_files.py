@@ -309,11 +309,13 @@ def test_no_secret_stands_in_the_files() -> None:
     assert not of_kind("Secret")
 
 
-def test_docker_compose_reads_it_where_it_is_installed() -> None:
+@pytest.mark.soak
+def test_docker_compose_reads_it() -> None:
+    """Not in CI, which has no plugin: there the checks above stand alone."""
     docker = shutil.which("docker")
     asked = docker and subprocess.run([docker, "compose", "version"], capture_output=True)
     if not docker or not asked or asked.returncode != 0:
-        return  # no plugin here: the checks above stand alone
+        pytest.skip("docker compose is not installed here")
     subprocess.run(
         [docker, "compose", "-f", str(DEPLOY / "compose.yaml"), "config", "--quiet"],
         check=True,
