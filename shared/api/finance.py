@@ -5,10 +5,10 @@ Rules and alerts have shapes of their own in ``shared.api.finance_alerts``.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import Field
 
 from shared.api.shapes import Name, Shape, Text
 from shared.api.support import TokenShape
@@ -32,15 +32,6 @@ EVENTS = (
 )
 """What a story can be about, as the shipped classifier names it; a trained one may name others."""
 
-
-def _within_reach(moment: datetime) -> datetime:
-    if not 1970 <= moment.year <= 2199:
-        raise ValueError("a time lies between the years 1970 and 2199")
-    return moment.astimezone(UTC)
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
-"""A time with its zone, between 1970 and 2199; in UTC once read."""
 
 Id = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,32}$")]
 """The id of a feed, a story, a rule, an alert or a target."""

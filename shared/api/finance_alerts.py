@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from shared.api.finance import IndexSeries, Moment, Note, StoryShape
-from shared.api.shapes import Name, Shape, Text
+from shared.api.finance import IndexSeries, Note, StoryShape
+from shared.api.shapes import Moment, Name, Shape, Text
 
 RuleKind = Literal["threshold", "fall", "burst", "event"]
 AlertKind = Literal["threshold", "fall", "burst", "event", "drift"]

@@ -6,12 +6,12 @@ Lists have shapes of their own in ``shared.api.recommend_lists``, bundles and ex
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
-from shared.api.shapes import Shape
+from shared.api.shapes import Moment, Shape
 from shared.catalogue import MAX_ID, MAX_TEXT, MAX_TITLE, EventType
 
 MOST_LINES = 1_000
@@ -22,12 +22,6 @@ def _printable(text: str) -> str:
     if not text.isprintable() or not text.strip():
         raise ValueError("an id holds printable characters, and not only blanks")
     return text
-
-
-def _within_reach(moment: datetime) -> datetime:
-    if not 1970 <= moment.year <= 2199:
-        raise ValueError("a time lies between the years 1970 and 2199")
-    return moment.astimezone(UTC)
 
 
 def _storable(attributes: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -47,9 +41,6 @@ def _storable_text(text: str) -> str:
 
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID), AfterValidator(_printable)]
 """The id of an item, a user, an event or a session, and the name of a category."""
-
-Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
-"""A time with its zone, between 1970 and 2199; in UTC once read."""
 
 Plain = Annotated[str, AfterValidator(_storable_text)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 
 def _no_nul(text: str) -> str:
@@ -27,6 +35,31 @@ Name = Annotated[
     AfterValidator(_no_nul),
 ]
 """The name of an intent, a person or a version: 1 to 120 characters."""
+
+
+def _written_out(moment: object) -> object:
+    """Seconds since 1970 are refused, as the API's document says: only text has a zone."""
+    if isinstance(moment, datetime) or (isinstance(moment, str) and not _is_number(moment)):
+        return moment
+    raise ValueError("a time is written as 2026-01-31T08:00:00Z, with its zone")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _within_reach(moment: datetime) -> datetime:
+    if not 1970 <= moment.year <= 2199:
+        raise ValueError("a time lies between the years 1970 and 2199")
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_within_reach)]
+"""A time with its zone, between 1970 and 2199; in UTC once read."""
 
 
 class Shape(BaseModel):

@@ -11,8 +11,8 @@ from apps.finance.serving.service import FinanceService
 from apps.finance.serving.upkeep import UpkeepService
 from apps.finance.stories import StoryFilter
 from shared.api import finance, finance_alerts
-from shared.api.finance import CompanyId, Id, Moment
-from shared.api.shapes import Name
+from shared.api.finance import CompanyId, Id
+from shared.api.shapes import Moment, Name
 from shared.serving.guards.auth import require
 from shared.serving.problems import documented
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 from sqlalchemy import Engine
 
-from shared.api.shapes import AuditEntry, AuditLog
+from shared.api.shapes import AuditEntry, AuditLog, Moment
 from shared.serving.guards.auth import Principal, require
 from shared.storage.audit import read_audit
 
@@ -22,7 +21,7 @@ def audit_routes(engine: Engine) -> APIRouter:
     @router.get("", summary="Who changed what, newest first")
     def audit(
         principal: Annotated[Principal, Depends(require("admin"))],
-        since: Annotated[AwareDatetime | None, Query(description="at this time or later")] = None,
+        since: Annotated[Moment | None, Query(description="at this time or later")] = None,
         actor: _Part = None,
         action: _Part = None,
         before: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
