@@ -20,6 +20,7 @@ from shared.finetuning.hardware import Hardware
 from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import make_recipe
 from shared.records import Example, Splits
+from tests.fakes.progress_reporters import ListeningProgress
 from tests.fakes.tiny_encoders import tiny_encoder
 
 pytestmark = pytest.mark.unit
@@ -27,19 +28,6 @@ pytestmark = pytest.mark.unit
 CPU = Hardware("cpu", "fp32", "test")
 CUES = {"refund": ["refund", "money"], "tracking": ["parcel", "track"], "billing": ["card", "pay"]}
 FILLER = "where is my the a please want need help it now hi".split()
-
-
-class Stop(SilentProgress):
-    """Raises in the step of that number."""
-
-    def __init__(self, after: int) -> None:
-        super().__init__()
-        self.after = after
-
-    def log(self, **event: object) -> None:
-        super().log(**event)
-        if len([e for e in self.events if e["event"] == "step"]) == self.after:
-            raise KeyboardInterrupt
 
 
 def examples(each: int, seed: int) -> tuple[Example, ...]:
@@ -139,7 +127,7 @@ def test_a_resumed_training_agrees(encoder: Path, tmp_path: Path, stop: int) -> 
     whole = fit(encoder, task_of(tmp_path / "whole", **fields))
     task = task_of(tmp_path / "broken", **fields)
     with pytest.raises(KeyboardInterrupt):
-        fit(encoder, replace(task, report=Stop(stop)))
+        fit(encoder, replace(task, report=ListeningProgress(stop)))
     other = task_of(tmp_path / "broken", **fields, **{"contrastive.weight": 0.9})
     with pytest.raises(TrainingError, match="without --resume"):
         fit(encoder, replace(other, resume=True))

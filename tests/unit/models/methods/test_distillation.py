@@ -8,18 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-import models.methods.distillation as distillation
 from models.encoder import TextEncoder
 from models.methods.distillation import distil
+from models.methods.stages import FINISHED
 from models.methods.supervised import adapt_warm
 from models.methods.task import FittedModule, FittingTask
 from models.text_classifier import TextClassifier, forward
 from shared.errors import SettingsError, TrainingError
+from shared.finetuning.checkpoint import load_checkpoint
 from shared.finetuning.hardware import choose_hardware
 from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import make_recipe
 from shared.records import Example, Splits
+from tests.fakes.progress_reporters import ListeningProgress
 from tests.fakes.tiny_encoders import tiny_encoder
 
 pytestmark = pytest.mark.unit
@@ -99,42 +102,26 @@ def test_teachers_of_other_encoders_and_texts_without_labels(encoders: tuple[Pat
 
 
 def test_a_broken_run_does_not_train_its_teachers_again(
-    encoders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    encoders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     whole = fit(task_of(encoders[0], tmp_path / "whole"))
     task = task_of(encoders[0], tmp_path / "broken")
-    calls: list[str] = []
-    train = distillation.train_supervised
-
-    def breaks_at_the_student(classifier: TextClassifier, stage: FittingTask, **given: Any) -> Any:
-        calls.append(stage.checkpoints.name if stage.checkpoints else "")
-        if calls[-1] == "student" and calls.count("student") == 1:
-            raise KeyboardInterrupt
-        return train(classifier, stage, **given)
-
-    monkeypatch.setattr(distillation, "train_supervised", breaks_at_the_student)
     with pytest.raises(KeyboardInterrupt):
-        fit(task)
-    resumed = fit(replace(task, resume=True))
-    assert calls == ["teacher-1", "teacher-2", "student", "student"]
-    np.testing.assert_array_equal(logits(resumed.classifier, task), logits(whole.classifier, task))
+        fit(replace(task, report=ListeningProgress(after=3, training=3)))
+    again = ListeningProgress()
+    resumed = fit(replace(task, report=again, resume=True))
+    assert again.trainings == 1, "of two teachers and a student the student alone"
+    np.testing.assert_allclose(
+        logits(resumed.classifier, task), logits(whole.classifier, task), atol=1e-5
+    )
 
 
 def test_finished_teachers_of_another_recipe_are_refused(
-    encoders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    encoders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     task = task_of(encoders[0], tmp_path)
-    train = distillation.train_supervised
-
-    def breaks(classifier: TextClassifier, stage: FittingTask, **given: Any) -> Any:
-        if given:
-            raise KeyboardInterrupt
-        return train(classifier, stage)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(distillation, "train_supervised", breaks)
-        with pytest.raises(KeyboardInterrupt):
-            fit(task)
+    with pytest.raises(KeyboardInterrupt):
+        fit(replace(task, report=ListeningProgress(after=0, training=3)))
     other = replace(task, recipe=task.recipe.model_copy(update={"dropout": 0.3}), resume=True)
     with pytest.raises(TrainingError, match="without --resume"):
         fit(other)
@@ -142,24 +129,17 @@ def test_finished_teachers_of_another_recipe_are_refused(
 
 
 def test_a_soup_starts_from_the_mean_of_the_teachers(
-    encoders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    encoders: tuple[Path, Path], tmp_path: Path
 ) -> None:
     task = task_of(encoders[0], tmp_path, **{"distillation.soup": True})
-    seen: list[np.ndarray[Any, Any]] = []
-    train = distillation.train_supervised
-
-    def watched(classifier: TextClassifier, stage: FittingTask, **given: Any) -> Any:
-        if given:
-            seen.append(classifier.head.weight.detach().numpy().copy())
-        fitted = train(classifier, stage, **given)
-        if not given:
-            seen.append(classifier.head.weight.detach().numpy().copy())
-        return fitted
-
-    monkeypatch.setattr(distillation, "train_supervised", watched)
-    fitted = fit(task)
-    np.testing.assert_allclose(seen[2], (seen[0] + seen[1]) / 2, atol=1e-6)
-    assert right(fitted.classifier, task) > 0.8
+    student = adapt_warm(TextEncoder.load(task.encoder, max_length=32), task)
+    with pytest.raises(KeyboardInterrupt):
+        distil(student, replace(task, report=ListeningProgress(after=0, training=3)))
+    teachers = [load_checkpoint(tmp_path / f"teacher-{number}" / FINISHED) for number in (1, 2)]
+    first, second = (found.tensors["weight/head.weight"] for found in teachers if found)
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(student.head.weight.detach(), (first + second) / 2)
+    assert right(fit(replace(task, resume=True)).classifier, task) > 0.8
     fields = {"distillation.soup": True, "distillation.teachers": [str(encoders[1])]}
     with pytest.raises(SettingsError, match="one encoder"):
         fit(task_of(encoders[0], **fields))

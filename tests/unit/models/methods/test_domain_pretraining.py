@@ -21,24 +21,12 @@ from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import make_recipe, with_method
 from shared.finetuning.splits import Shares
 from shared.records import OUT_OF_SCOPE, Dataset, Example
+from tests.fakes.progress_reporters import ListeningProgress
 from tests.fakes.tiny_encoders import FAMILIES, WORDS, tiny_encoder
 
 pytestmark = pytest.mark.unit
 
 CPU = Hardware("cpu", "fp32", "test")
-
-
-class Stop(SilentProgress):
-    """Raises in the step of that number."""
-
-    def __init__(self, after: int) -> None:
-        super().__init__()
-        self.after = after
-
-    def log(self, **event: object) -> None:
-        super().log(**event)
-        if len([e for e in self.events if e["event"] == "step"]) == self.after:
-            raise KeyboardInterrupt
 
 
 def task_of(folder: Path | None = None, **fields: object) -> FittingTask:
@@ -115,7 +103,7 @@ def test_a_resumed_training_agrees(encoder_folder: Path, tmp_path: Path, stop: i
     unbroken = fit(encoder_folder, whole)
     assert len(losses(whole)) == 80 + 4, "8 epochs of 152 texts and 2 of 32, in batches of 16"
     with pytest.raises(KeyboardInterrupt):
-        fit(encoder_folder, replace(task_of(tmp_path), report=Stop(stop)))
+        fit(encoder_folder, replace(task_of(tmp_path), report=ListeningProgress(stop)))
     again = SilentProgress()
     resumed = fit(encoder_folder, replace(task_of(tmp_path), report=again, resume=True))
     np.testing.assert_allclose(resumed, unbroken, atol=1e-5)

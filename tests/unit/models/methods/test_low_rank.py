@@ -35,6 +35,7 @@ from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import make_recipe, with_method
 from shared.finetuning.splits import Shares
 from shared.records import Dataset, Example
+from tests.fakes.progress_reporters import ListeningProgress
 from tests.fakes.tiny_encoders import FAMILIES, WORDS, tiny_encoder
 
 pytestmark = pytest.mark.unit
@@ -54,19 +55,6 @@ def dataset(seed: int = 0) -> Dataset:
         for _ in range(40)
     ]
     return Dataset("tiny", tuple(examples))
-
-
-class Stop(SilentProgress):
-    """Raises in the step of that number."""
-
-    def __init__(self, after: int) -> None:
-        super().__init__()
-        self.after = after
-
-    def log(self, **event: object) -> None:
-        super().log(**event)
-        if len([e for e in self.events if e["event"] == "step"]) == self.after:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +170,7 @@ def test_a_resumed_training_agrees(folder: Path, tmp_path: Path, stop: int) -> N
     unbroken = fit(folder, task_of(tmp_path / "other"))
     broken = task_of(tmp_path / "broken")
     with pytest.raises(KeyboardInterrupt):
-        fit(folder, replace(broken, report=Stop(stop)))
+        fit(folder, replace(broken, report=ListeningProgress(stop)))
     stored = (tmp_path / "broken").glob("*.safetensors")
     size = sum(path.stat().st_size for path in stored)
     assert 0 < size < 5 * 4 * unbroken.facts["adapters"]["trained_weights"] + 50_000
@@ -194,7 +182,7 @@ def test_a_resumed_training_agrees(folder: Path, tmp_path: Path, stop: int) -> N
         logits(resumed.classifier, task), logits(unbroken.classifier, task), atol=1e-6
     )
     with pytest.raises(KeyboardInterrupt):
-        fit(folder, replace(broken, report=Stop(3)))
+        fit(folder, replace(broken, report=ListeningProgress(3)))
     other = task_of(tmp_path / "broken", **{"lora.alpha": 8.0})
     with pytest.raises(TrainingError, match="other data"):
         fit(folder, replace(other, resume=True))

@@ -12,23 +12,13 @@ from shared.finetuning.hardware import Hardware
 from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import make_recipe, with_method
 from shared.records import Dataset, Example, Splits
+from tests.fakes.progress_reporters import ListeningProgress
 from tests.fakes.tiny_encoders import WORDS, tiny_encoder
 
 pytestmark = pytest.mark.unit
 
 CPU = Hardware("cpu", "fp32", "test")
 CUES = {"refund": "refund money", "tracking": "parcel track", "billing": "invoice card"}
-
-
-class Told(SilentProgress):
-    """Keeps what was said."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +55,7 @@ def task(
 @pytest.mark.parametrize("relabel", [True, False])
 def test_wrong_labels_are_found_and_counted(encoder_folder: str, relabel: bool) -> None:
     splits, wrong = noisy()
-    report = Told()
+    report = ListeningProgress()
     given = task(splits, encoder_folder, report, **{"noise.relabel": relabel})
     judged = judged_labels(given, given.training)
     flipped = np.array([example.key in wrong for example in given.training])
@@ -81,7 +71,7 @@ def test_wrong_labels_are_found_and_counted(encoder_folder: str, relabel: bool) 
     assert judged.weights.dtype == np.float32
     assert changed[~flipped].mean() < 0.1
     line = f"{judged.found} of {len(flipped)} labels are probably wrong"
-    assert any(line in said for said in report.said)
+    assert any(line in said for said in report.lines)
     assert {"event": "labels", "judged": len(flipped), "found": judged.found} in report.events
 
 

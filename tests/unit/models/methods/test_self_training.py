@@ -26,6 +26,7 @@ from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import Recipe, make_recipe, with_method
 from shared.finetuning.splits import Shares
 from shared.records import Dataset, Example
+from tests.fakes.progress_reporters import ListeningProgress
 from tests.fakes.tiny_encoders import WORDS, tiny_encoder
 
 pytestmark = pytest.mark.unit
@@ -33,32 +34,6 @@ pytestmark = pytest.mark.unit
 CPU = Hardware("cpu", "fp32", "test")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 CUES = {"refund": ["refund", "money"], "tracking": ["parcel", "track"], "billing": ["invoice"]}
-
-
-class Told(SilentProgress):
-    """Keeps what is said; raises after ``after`` steps of training in all."""
-
-    def __init__(self, after: int = 0) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self.steps = 0
-        self.after = after
-        self.read: list[int] = []
-
-    def start(self, title: str, total: int, done: int = 0, unit: str = "text") -> None:
-        self.read.append(0)
-
-    def advance(self, count: int, **figures: float) -> None:
-        self.read[-1] += count if "loss" in figures else 0
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
-
-    def log(self, **event: object) -> None:
-        super().log(**event)
-        self.steps += event["event"] == "step"
-        if self.after and self.steps == self.after:
-            raise KeyboardInterrupt
 
 
 def made(each: int, seed: int) -> list[Example]:
@@ -98,7 +73,7 @@ def fit(folder: Path, task: FittingTask) -> tuple[np.ndarray, FittedModule]:
 
 
 def test_it_learns_and_one_seed_gives_one_model(encoder_folder: Path) -> None:
-    report = Told()
+    report = ListeningProgress()
     task = replace(task_of(), report=report)
     first, fitted = fit(encoder_folder, task)
     second, _ = fit(encoder_folder, task)
@@ -112,7 +87,7 @@ def test_it_learns_and_one_seed_gives_one_model(encoder_folder: Path) -> None:
 
 
 def test_what_a_student_reads_is_bounded(encoder_folder: Path) -> None:
-    report = Told()
+    report = ListeningProgress()
     fit(encoder_folder, replace(task_of(), report=report))
     teacher, student = (count for count in report.read if count)
     assert teacher == 6 * 48
@@ -123,8 +98,8 @@ def test_what_a_student_reads_is_bounded(encoder_folder: Path) -> None:
 def test_a_resumed_training_agrees(encoder_folder: Path, tmp_path: Path, stop: int) -> None:
     unbroken, _ = fit(encoder_folder, task_of(tmp_path / "other"))
     with pytest.raises(KeyboardInterrupt):
-        fit(encoder_folder, replace(task_of(tmp_path), report=Told(after=stop)))
-    again = Told()
+        fit(encoder_folder, replace(task_of(tmp_path), report=ListeningProgress(after=stop)))
+    again = ListeningProgress()
     resumed, _ = fit(encoder_folder, replace(task_of(tmp_path), report=again, resume=True))
     np.testing.assert_allclose(resumed, unbroken, atol=1e-5)
     if stop > 18:
@@ -136,14 +111,14 @@ def test_a_resumed_training_agrees(encoder_folder: Path, tmp_path: Path, stop: i
 def test_a_second_round_goes_on_from_the_first(encoder_folder: Path, tmp_path: Path) -> None:
     chosen = {"self_training.rounds": 2, "epochs": 2}
     unbroken, _ = fit(encoder_folder, task_of(tmp_path / "other", **chosen))
-    report = Told()
+    report = ListeningProgress()
     fit(encoder_folder, replace(task_of(tmp_path, **chosen), report=report))
     starts = [n for n, e in enumerate(report.events, 1) if e.get("step") == 1]
     assert len(starts) == 3, "a teacher and two students"
-    late = Told(after=starts[2])
+    late = ListeningProgress(after=starts[2])
     with pytest.raises(KeyboardInterrupt):
         fit(encoder_folder, replace(task_of(tmp_path, **chosen), report=late))
-    again = Told()
+    again = ListeningProgress()
     resumed, _ = fit(
         encoder_folder, replace(task_of(tmp_path, **chosen), report=again, resume=True)
     )
@@ -153,7 +128,7 @@ def test_a_second_round_goes_on_from_the_first(encoder_folder: Path, tmp_path: P
 
 def test_labels_of_other_texts_are_refused(encoder_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        fit(encoder_folder, replace(task_of(tmp_path), report=Told(after=25)))
+        fit(encoder_folder, replace(task_of(tmp_path), report=ListeningProgress(after=25)))
     task = task_of(tmp_path)
     fewer = replace(task, unlabelled=task.unlabelled[:-1], resume=True)
     with pytest.raises(TrainingError, match="other data"):
@@ -176,7 +151,7 @@ def test_strangers_get_no_label(encoder_folder: Path) -> None:
 
 
 def test_a_teacher_sure_of_nothing_stays(encoder_folder: Path) -> None:
-    report = Told()
+    report = ListeningProgress()
     task = task_of(**{"self_training.confidence": 0.999999})
     alone = fit(encoder_folder, replace(task, report=report))[0]
     assert "self-training ends here: the teacher is sure of none" in report.lines

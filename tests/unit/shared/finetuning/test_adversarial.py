@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +17,13 @@ from shared.finetuning.loop import LabelledTokens, predict_logits, train
 from shared.finetuning.objectives import Batch, Supervised, consistency_loss
 from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import Recipe, make_recipe
+from tests.fakes.progress_reporters import ListeningProgress
 from tests.fakes.tiny_encoders import FAMILIES, WORDS, tiny_encoder
 
 pytestmark = pytest.mark.unit
 
 CPU = Hardware("cpu", "fp32", "test")
 KINDS = ("fgm", "smart")
-
-
-@dataclass
-class Stop(SilentProgress):
-    after: int
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def log(self, **event: object) -> None:
-        super().log(**event)
-        if event.get("step") == self.after:
-            raise KeyboardInterrupt
 
 
 class Linear(torch.nn.Module):
@@ -247,7 +234,7 @@ def test_a_resumed_training_ends_like_an_unbroken_one(
     unbroken = run(folder, chosen)
     kept = {"checkpoints": tmp_path / "c", "identity": "x"}
     with pytest.raises(KeyboardInterrupt):
-        run(folder, chosen, report=Stop(7), **kept)
+        run(folder, chosen, report=ListeningProgress(7), **kept)
     np.testing.assert_allclose(run(folder, chosen, resume=True, **kept), unbroken, atol=1e-5)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,26 +30,12 @@ from shared.finetuning.loop import (
 from shared.finetuning.objectives import consistency_loss
 from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import Recipe, make_recipe
+from tests.fakes.progress_reporters import ListeningProgress
 from tests.fakes.tiny_encoders import WORDS, tiny_encoder
 
 pytestmark = pytest.mark.unit
 
 CPU = Hardware("cpu", "fp32", "test")
-
-
-@dataclass
-class Stop(SilentProgress):
-    """Raises after so many steps, as a killed process ends: in the middle."""
-
-    after: int
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def log(self, **event: object) -> None:
-        super().log(**event)
-        if event.get("step") == self.after and event["event"] == "step":
-            raise KeyboardInterrupt
 
 
 def examples(count: int = 60) -> tuple[list[str], np.ndarray]:
@@ -120,7 +105,7 @@ def test_a_resumed_training_ends_like_an_unbroken_one(
     unbroken, _ = run(encoder_folder, chosen)
     place = tmp_path / "checkpoints"
     with pytest.raises(KeyboardInterrupt):
-        run(encoder_folder, chosen, checkpoints=place, identity="x", report=Stop(stop))
+        run(encoder_folder, chosen, checkpoints=place, identity="x", report=ListeningProgress(stop))
     resumed, report = run(encoder_folder, chosen, checkpoints=place, identity="x", resume=True)
     first = next(event["step"] for event in report.events if event["event"] == "step")
     assert first == max(1, stop), "the step that was under way is done again"
@@ -130,7 +115,13 @@ def test_a_resumed_training_ends_like_an_unbroken_one(
 
 def test_a_checkpoint_of_other_data_is_refused(encoder_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(encoder_folder, recipe(), checkpoints=tmp_path / "c", identity="x", report=Stop(5))
+        run(
+            encoder_folder,
+            recipe(),
+            checkpoints=tmp_path / "c",
+            identity="x",
+            report=ListeningProgress(5),
+        )
     with pytest.raises(TrainingError, match="other data"):
         run(encoder_folder, recipe(), checkpoints=tmp_path / "c", identity="y", resume=True)
 
@@ -268,15 +259,6 @@ class Cramped(TextClassifier):
         return super().forward(input_ids, attention_mask)
 
 
-class Said(SilentProgress):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
-
-
 PROCESSOR = "[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: {}: you tried to allocate 9"
 
 
@@ -298,7 +280,7 @@ def test_what_memory_does_not_hold_is_computed_in_smaller_parts(
     unbroken, _ = run(encoder_folder, chosen)
     whole, training = build(encoder_folder)
     whole.encoder.set_dropout(0, 0)
-    cramped, report = Cramped(whole, error, most=1, roomy=roomy), Said()
+    cramped, report = Cramped(whole, error, most=1, roomy=roomy), ListeningProgress()
     train(cramped, training, None, classes=3, recipe=chosen, hardware=CPU, report=report)
     np.testing.assert_allclose(predict_logits(whole, training.texts, CPU), unbroken, atol=2e-3)
     assert [line for line in report.lines if "out of memory" in line] == [
@@ -330,8 +312,8 @@ def test_finer_parts_outlive_a_broken_training(encoder_folder: Path, tmp_path: P
         "classes": 3, "recipe": chosen, "hardware": CPU, "checkpoints": tmp_path, "identity": "x",
     }  # fmt: skip
     with pytest.raises(KeyboardInterrupt):
-        train(cramped, training, None, report=Stop(5), **given)  # type: ignore[arg-type]
-    report = Said()
+        train(cramped, training, None, report=ListeningProgress(5), **given)  # type: ignore[arg-type]
+    report = ListeningProgress()
     train(cramped, training, None, report=report, resume=True, **given)  # type: ignore[arg-type]
     assert report.lines == [f"going on from step 4 of {2 * 8}"]
 
@@ -393,7 +375,7 @@ def test_what_cannot_compute_again_says_so(tmp_path: Path) -> None:
 
 def test_on_a_processor_nothing_is_compiled_and_it_is_said(encoder_folder: Path) -> None:
     plain, _ = run(encoder_folder, recipe(epochs=1))
-    report = Said()
+    report = ListeningProgress()
     asked, _ = run(encoder_folder, recipe(epochs=1, compiled=True), report=report)
     np.testing.assert_array_equal(asked, plain)
     assert any("torch.compile" in line for line in report.lines)
@@ -404,7 +386,7 @@ def test_a_compiled_call_leaves_the_module_as_it_is(encoder_folder: Path) -> Non
     classifier.eval()
     names = set(classifier.state_dict())
     ids, mask = training.texts.batch(np.arange(4))
-    report = Said()
+    report = ListeningProgress()
     compiled = CompiledForward(classifier, report.say, "eager")
     torch.testing.assert_close(compiled(ids, mask), classifier(ids, mask))
     assert not report.lines
@@ -417,7 +399,7 @@ def test_where_compiling_fails_training_goes_on(encoder_folder: Path) -> None:
 
     classifier, training = build(encoder_folder)
     classifier.eval()
-    report = Said()
+    report = ListeningProgress()
     compiled = CompiledForward(classifier, report.say, failing)
     ids, mask = training.texts.batch(np.arange(4))
     for _ in range(2):
@@ -463,6 +445,8 @@ def test_a_training_broken_while_layers_wait_resumes(encoder_folder: Path, tmp_p
     chosen = recipe(unfreeze_until=0.5, layer_decay=0.8, dropout=0.1)
     unbroken, _ = run(encoder_folder, chosen)
     with pytest.raises(KeyboardInterrupt):
-        run(encoder_folder, chosen, checkpoints=tmp_path, identity="x", report=Stop(15))
+        run(
+            encoder_folder, chosen, checkpoints=tmp_path, identity="x", report=ListeningProgress(15)
+        )
     resumed, _ = run(encoder_folder, chosen, checkpoints=tmp_path, identity="x", resume=True)
     np.testing.assert_allclose(resumed, unbroken, atol=1e-5)
