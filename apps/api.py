@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from apps.model_routes import Promote, model_routes
 from models.promotion import gate_and_promote
+from models.promotion_audit import audited_registry
 from models.registry import ModelRegistry
 from shared.monitoring.drift_alerts import drift_gauges
 from shared.monitoring.drift_schedule import DriftSchedule, drift_process
@@ -82,12 +83,11 @@ def create_app(
         traces.watch_database(engine)
     try:
         limits = RateLimits(settings.rate_limit, guesses=settings.guess_limit)
-        registry = ModelRegistry(settings.models)
+        registry = audited_registry(settings, engine)
         apps = [make(settings, engine, registry) for make in served]
         models = model_routes(
             registry,
             [app.name for app in apps],
-            engine=engine,
             promote=promote,
             on_change=lambda name: refresh(apps, name),
             clock=clock,

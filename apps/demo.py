@@ -180,11 +180,11 @@ def show_recommender(settings: Settings, seed: int, now: datetime) -> None:
     from apps.recommend.page_parts.reasons import deed, reason_parts
     from apps.recommend.tenants import DEFAULT_TENANT
     from apps.recommend.training_table import print_training
-    from models.registry import ModelRegistry
+    from models.promotion_audit import audited_registry
 
     say("Recommender: fitting on the shipped catalogue and generated behaviour")
     with database(settings) as engine:
-        registry = ModelRegistry(settings.models)
+        registry = audited_registry(settings)
         shown = demonstrate(settings, engine, registry, seed=seed, now=now, say=say)
     if shown.tenant != DEFAULT_TENANT:
         say(f"your catalogue stays as it is: the sample is in that of the tenant {shown.tenant}")

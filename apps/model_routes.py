@@ -8,7 +8,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import HTMLResponse
-from sqlalchemy import Engine
 
 from models.promotion import gate_and_promote
 from models.registry import ModelRegistry, Promotion
@@ -24,7 +23,6 @@ from shared.api.shapes import (
 from shared.errors import NotFound
 from shared.serving.guards.auth import Principal, require, utc_now
 from shared.serving.problems import documented
-from shared.storage.audit import record
 from shared.tenants import DEFAULT_TENANT
 
 Promote = Callable[..., Promotion]
@@ -51,7 +49,6 @@ def model_routes(
     registry: ModelRegistry,
     apps: Sequence[str],
     *,
-    engine: Engine,
     promote: Promote = gate_and_promote,
     on_change: Callable[[str], None] = lambda app: None,
     clock: Callable[[], datetime] = utc_now,
@@ -72,7 +69,7 @@ def model_routes(
             raise NotFound(f"there is no app {app!r}: there are {', '.join(seen)}", app=app)
         return app
 
-    def changed(promotion: Promotion, principal: Principal) -> PromotionShape:
+    def changed(promotion: Promotion) -> PromotionShape:
         shape = PromotionShape(
             app=promotion.app,
             version=promotion.version,
@@ -80,15 +77,6 @@ def model_routes(
             forced=promotion.forced,
             reason=promotion.reason,
         )
-        details = {**shape.model_dump(), "author": promotion.author, "key": principal.key_id}
-        with engine.begin() as connection:
-            record(
-                connection,
-                actor=principal.name,
-                action=f"model {promotion.kind}",
-                details=details,
-                at=promotion.at,
-            )
         on_change(promotion.app)
         return shape
 
@@ -150,7 +138,7 @@ def model_routes(
         promotion = promote(
             registry, app, candidate, author=body.author, now=clock(), force=body.force
         )
-        return changed(promotion, principal)
+        return changed(promotion)
 
     @router.post(
         "/{app}/rollback",
@@ -163,9 +151,7 @@ def model_routes(
         principal: Annotated[Principal, Depends(require("admin"))],
     ) -> PromotionShape:
         """Put the version before the present one back in use."""
-        return changed(
-            registry.rollback(known(app, principal), author=body.author, now=clock()), principal
-        )
+        return changed(registry.rollback(known(app, principal), author=body.author, now=clock()))
 
     return router
 

@@ -17,6 +17,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,9 +33,19 @@ APP_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,31}")
 VERSION_PATTERN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 PREFIX_PATTERN = re.compile(r"[0-9a-fTZ-]{1,25}")
 
-__all__ = ["ModelRegistry", "ModelVersion", "Promotion"]
+__all__ = ["Journal", "ModelRegistry", "ModelVersion", "Note", "Promotion"]
 
 log = logging.getLogger(__name__)
+
+Note = Callable[[Promotion], object]
+"""Is told of a promotion or roll-back just before it is written."""
+Journal = Callable[[], AbstractContextManager[Note]]
+"""Entered before a promotion is decided, left once it is written, with the error if there was one.
+It comes before the lock of the history, so that all who promote wait in one order."""
+
+
+def _no_journal() -> AbstractContextManager[Note]:
+    return nullcontext(lambda promotion: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +60,14 @@ class ModelVersion:
 
 
 class ModelRegistry:
-    """The store of model versions under one folder; safe for many processes at once."""
+    """The store of model versions under one folder; safe for many processes at once.
 
-    def __init__(self, root: Path) -> None:
+    ``journal`` keeps who changed what elsewhere, too (``models.promotion_audit``).
+    """
+
+    def __init__(self, root: Path, *, journal: Journal | None = None) -> None:
         self.root = Path(root)
+        self._journal = journal or _no_journal
 
     def add(
         self,
@@ -171,7 +186,7 @@ class ModelRegistry:
         target = self.get(app, version.name if isinstance(version, ModelVersion) else version)
         self.verify(target)
         history = self._history(app)
-        with history.locked():
+        with self._journal() as note, history.locked():
             past = history.read()
             current = past[-1].version if past else None
             if past and current == target.name:
@@ -203,6 +218,7 @@ class ModelRegistry:
                 reason=reason,
                 gate=gate,
             )
+            note(promotion)
             history.write([*past, promotion])
         return promotion
 
@@ -213,7 +229,7 @@ class ModelRegistry:
         VersionNotFound when none is left, ManifestMismatch when the one found was changed.
         """
         history = self._history(app)
-        with history.locked():
+        with self._journal() as note, history.locked():
             past = history.read()
             stored = set(self._names(app))
             earlier = [name for name in standing(past)[:-1] if name in stored]
@@ -230,6 +246,7 @@ class ModelRegistry:
                 forced=False,
                 reason=f"rolled back from {past[-1].version}",
             )
+            note(promotion)
             history.write([*past, promotion])
         return promotion
 

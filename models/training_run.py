@@ -10,7 +10,7 @@ from typing import Any
 
 from models.cross_validation import cross_validate
 from models.promotion import gate_and_promote
-from models.promotion_audit import note_promotion
+from models.promotion_audit import audited_registry
 from models.registry import ModelRegistry
 from models.text_classifier import TextPredictor
 from models.text_training import TrainedVersion, train_text_classifier
@@ -69,7 +69,7 @@ def train_and_gate(
             "a version that goes on learning cannot be cross-validated: it has learned what the "
             "folds would hold out"
         )
-    registry = ModelRegistry(settings.models)
+    registry = audited_registry(settings)
     log_path = settings.home / "runs" / f"{app}-training.jsonl"
     first = current_ranks().first
     if first:
@@ -114,7 +114,6 @@ def train_and_gate(
     if promote or registry.in_use(app) is None:
         try:
             promotion = gate_and_promote(registry, app, trained.version, author=author, now=now)
-            note_promotion(settings, promotion)
             outcome = {"promoted": True, "reason": promotion.reason}
         except PromotionRefused as error:
             outcome = {"promoted": False, "reason": error.message}

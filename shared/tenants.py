@@ -23,3 +23,11 @@ def check_tenant(name: str) -> str:
             tenant=name[:40],
         )
     return name
+
+
+def tenant_of(app: str) -> str:
+    """Whose versions stand under a name of the registry: ``<app>``, or ``<app>_<tenant>``.
+
+    A tenant's hyphens are underscores there.
+    """
+    return app.partition("_")[2].replace("_", "-") or DEFAULT_TENANT

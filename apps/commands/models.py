@@ -31,6 +31,13 @@ def _registry() -> ModelRegistry:
     return ModelRegistry(Settings().models)
 
 
+def _promoting() -> ModelRegistry:
+    """The registry whose promotions stand in the audit log."""
+    from models.promotion_audit import audited_registry
+
+    return audited_registry(Settings())
+
+
 @models.command("list")
 @of_app
 @as_json
@@ -125,7 +132,7 @@ def runtime(version: str | None, app: str, as_json: bool) -> None:
 @reports_errors
 def promote(version: str, app: str, force: bool, author: str | None, as_json: bool) -> None:
     """Put VERSION in use, unless it is worse on the gate split than the one in use."""
-    registry = _registry()
+    registry = _promoting()
     candidate = registry.get(app, version)
 
     from models.promotion import gate_and_promote  # imports torch: not before it is needed
@@ -148,13 +155,11 @@ def promote(version: str, app: str, force: bool, author: str | None, as_json: bo
 @reports_errors
 def rollback(app: str, author: str | None, as_json: bool) -> None:
     """Put the version before the present one back in use."""
-    _report(_registry().rollback(app, author=author or user_name(), now=datetime.now(UTC)), as_json)
+    done = _promoting().rollback(app, author=author or user_name(), now=datetime.now(UTC))
+    _report(done, as_json)
 
 
 def _report(promotion: Promotion, as_json: bool) -> None:
-    from models.promotion_audit import note_promotion
-
-    note_promotion(Settings(), promotion)
     if as_json:
         print_json({**asdict(promotion), "at": promotion.at.isoformat()})
         return

@@ -102,7 +102,7 @@ def prepare(engine: Engine, server: DemoServer, now: datetime) -> None:
     store = FeedStore(engine)
     for feed in store.list():
         if feed.added_by == AUTHOR:
-            store.remove(feed.id)
+            store.remove(feed.id, AUTHOR, now)
     for name, url in server.urls.items():
         store.add(url, name.replace("_", " ").title(), 3_600, AUTHOR, server.first)
     for company in WATCHED:

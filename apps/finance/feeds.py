@@ -1,4 +1,7 @@
-"""The feeds of an installation: added, muted and removed by people, changed by each poll."""
+"""The feeds of an installation: added, muted and removed by people, changed by each poll.
+
+Every change but those of a mere poll stands in the audit log.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,15 @@ from apps.finance.ingest.schedule import (
 )
 from apps.finance.records import Feed
 from shared.errors import Conflict, DataError, NotFound
+from shared.storage.audit import record
 from shared.storage.engine import reading
 from shared.storage.finance_tables import feeds
 
 DEFAULT_INTERVAL = 900
 """Seconds between two polls where nobody says otherwise."""
+
+WATCHER = "the watcher"
+"""Who changes a feed where its server asks for it."""
 
 FeedList = list[Feed]
 
@@ -63,6 +70,7 @@ class FeedStore:
         try:
             with self._engine.begin() as connection:
                 connection.execute(insert(feeds).values(row))
+                _note(connection, "added", row["id"], by, now, url=url)
         except IntegrityError:
             raise Conflict(f"{url} is a feed already", url=url) from None
         return self.get(feed_id(url))
@@ -82,19 +90,21 @@ class FeedStore:
             raise NotFound(f"there is no feed {id}", feed_id=id)
         return _feed(row)
 
-    def mute(self, id: str) -> Feed:
+    def mute(self, id: str, by: str, now: datetime) -> Feed:
         """Poll it no more until it is unmuted. Raises NotFound."""
-        return self._change(id, state="muted", notice=None)
+        return self._change(id, "muted", by, now, state="muted", notice=None)
 
-    def unmute(self, id: str) -> Feed:
+    def unmute(self, id: str, by: str, now: datetime) -> Feed:
         """Poll it again, at once, as if it never failed. Raises NotFound."""
-        return self._change(id, state="active", notice=None, update_after=None, failures=0)
+        fresh = {"state": "active", "notice": None, "update_after": None, "failures": 0}
+        return self._change(id, "unmuted", by, now, **fresh)
 
-    def remove(self, id: str) -> Feed:
+    def remove(self, id: str, by: str, now: datetime) -> Feed:
         """Forget the feed; its stories stay. Raises NotFound."""
         feed = self.get(id)
         with self._engine.begin() as connection:
             connection.execute(delete(feeds).where(feeds.c.id == feed.id))
+            _note(connection, "removed", feed.id, by, now, url=feed.url)
         return feed
 
     def due(self, now: datetime) -> FeedList:
@@ -130,13 +140,28 @@ class FeedStore:
         if notice is not None:
             values |= {"state": "muted", "notice": notice}
         done = connection.execute(update(feeds).where(feeds.c.id == change.feed_id).values(values))
-        return done.rowcount > 0
+        if done.rowcount == 0:
+            return False
+        told = (change.feed_id, WATCHER, change.last_polled_at)
+        if "url" in values:
+            _note(connection, "moved", *told, url=change.url, before=change.polled_url)
+        if notice is not None:
+            _note(connection, "muted", *told, notice=notice)
+        return True
 
-    def _change(self, id: str, **values: Any) -> Feed:
+    def _change(self, id: str, action: str, by: str, now: datetime, **values: Any) -> Feed:
         feed = self.get(id)
         with self._engine.begin() as connection:
             connection.execute(update(feeds).where(feeds.c.id == feed.id).values(values))
+            _note(connection, action, feed.id, by, now)
         return self.get(feed.id)
+
+
+def _note(
+    connection: Connection, action: str, feed: str, by: str, at: datetime, **details: str
+) -> None:
+    told = {"feed": feed, **details}
+    record(connection, actor=by, action=f"feed_{action}", details=told, at=at)
 
 
 def feed_id(url: str) -> str:

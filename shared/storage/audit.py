@@ -24,6 +24,7 @@ from shared.storage.tables import audit_log
 from shared.tenants import DEFAULT_TENANT
 
 _ACTING: ContextVar[dict[str, str] | None] = ContextVar("triptych_acting_key", default=None)
+_WITHIN: ContextVar[Connection | None] = ContextVar("triptych_audit_connection", default=None)
 
 MOST_LINES = 10_000
 
@@ -54,6 +55,21 @@ def act_as(key_id: str | None, name: str) -> None:
     note = _ACTING.get()
     if note is not None and key_id is not None:
         note.update(by_key=key_id, by_key_name=name)
+
+
+@contextmanager
+def recorded_within(connection: Connection) -> Iterator[None]:
+    """What else is recorded in here belongs to this transaction, and fails with it."""
+    token = _WITHIN.set(connection)
+    try:
+        yield
+    finally:
+        _WITHIN.reset(token)
+
+
+def transaction_at_hand() -> Connection | None:
+    """What ``recorded_within`` names here."""
+    return _WITHIN.get()
 
 
 def record(

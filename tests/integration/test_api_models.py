@@ -128,9 +128,9 @@ def test_promoting_and_rolling_back(models: Models) -> None:
     with reading(engine) as connection:
         rows = connection.execute(select(audit_log).where(audit_log.c.action.like("model%"))).all()
     engine.dispose()
-    assert [(row.actor, row.action, row.details["author"]) for row in rows] == [
-        ("admin", "model promotion", "ben"),
-        ("admin", "model rollback", "cleo"),
+    assert [(row.actor, row.action, row.details["by_key_name"]) for row in rows] == [
+        ("ben", "model promotion", "admin"),
+        ("cleo", "model rollback", "admin"),
     ]
 
 

@@ -12,6 +12,7 @@ from apps.finance.feeds import FeedStore
 from apps.finance.ingest.schedule import after_poll
 from data_connectors.feed_fetching import Failed, Gone, NotModified
 from shared.errors import Conflict, DataError, NotFound
+from shared.storage.audit import read_audit
 from tests.fakes.feed_fetcher import fetched
 
 pytestmark = pytest.mark.integration
@@ -38,10 +39,12 @@ def test_an_interval_that_is_no_interval_is_refused(sqlite_engine: Engine, inter
 def test_a_feed_that_comes_back_is_the_same(sqlite_engine: Engine) -> None:
     store = FeedStore(sqlite_engine)
     feed = store.add(URL, None, None, "Ann", NOW)
-    store.remove(feed.id)
-    for act in (store.get, store.mute, store.unmute, store.remove):
+    store.remove(feed.id, "Ann", NOW)
+    with pytest.raises(NotFound):
+        store.get(feed.id)
+    for act in (store.mute, store.unmute, store.remove):
         with pytest.raises(NotFound):
-            act(feed.id)
+            act(feed.id, "Ann", NOW)
     assert store.add(URL, None, None, "Ann", NOW).id == feed.id
 
 
@@ -50,9 +53,9 @@ def test_muted_feeds_are_not_due_and_unmuting_starts_anew(sqlite_engine: Engine)
     feed = store.add(URL, None, None, "Ann", NOW)
     with sqlite_engine.begin() as connection:
         store.apply(connection, after_poll(feed, Failed("no"), NOW, 0.0))
-    assert store.mute(feed.id).state == "muted"
+    assert store.mute(feed.id, "Ann", NOW).state == "muted"
     assert store.due(NOW + timedelta(days=9)) == []
-    back = store.unmute(feed.id)
+    back = store.unmute(feed.id, "Ann", NOW)
     assert (back.state, back.failures, back.update_after) == ("active", 0, None)
     assert [one.id for one in store.due(NOW)] == [feed.id]
 
@@ -87,7 +90,7 @@ def test_a_poll_changes_the_row_and_keeps_validators_byte_for_byte(engine: Engin
 def test_a_persons_mute_outlives_the_poll_that_was_under_way(sqlite_engine: Engine) -> None:
     store = FeedStore(sqlite_engine)
     feed = store.add(URL, None, None, "Ann", NOW)
-    store.mute(feed.id)
+    store.mute(feed.id, "Ann", NOW)
     with sqlite_engine.begin() as connection:
         store.apply(connection, after_poll(feed, fetched(b""), NOW, 0.0))
     assert store.get(feed.id).state == "muted"
@@ -116,11 +119,16 @@ def test_a_move_is_followed_unless_that_address_is_a_feed_already(engine: Engine
     muted = store.get(second.id)
     assert (muted.url, muted.state) == ("https://wire.example/", "muted")
     assert "new.example" in (muted.notice or "")
+    told = [(line.actor, line.action, line.details["feed"]) for line in read_audit(engine)[:2]]
+    assert told == [
+        ("the watcher", "feed_muted", second.id),
+        ("the watcher", "feed_moved", first.id),
+    ]
 
 
 def test_a_poll_of_a_feed_that_was_removed_changes_nothing(sqlite_engine: Engine) -> None:
     store = FeedStore(sqlite_engine)
     feed = store.add(URL, None, None, "Ann", NOW)
-    store.remove(feed.id)
+    store.remove(feed.id, "Ann", NOW)
     with sqlite_engine.begin() as connection:
         assert not store.apply(connection, after_poll(feed, fetched(b""), NOW, 0.0))

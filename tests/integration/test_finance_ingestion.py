@@ -382,7 +382,7 @@ def test_a_feed_removed_while_it_was_fetched_leaves_nothing(engine: Engine) -> N
 
     class Removing(CannedFetcher):
         def fetch(self, request, now):  # type: ignore[no-untyped-def]
-            store.remove(ids["good"])
+            store.remove(ids["good"], "Ann", NOW)
             return fetched(rss([A]))
 
     ingestion(engine, fetcher=Removing()).ingest_due(NOW)
@@ -395,7 +395,7 @@ def test_a_feed_that_is_removed_leaves_its_stories(engine: Engine) -> None:
     fetcher = CannedFetcher({"http://good.example/rss": fetched(rss([A]))})
     one = ingestion(engine, fetcher=fetcher)
     one.ingest_due(NOW)
-    feed = store.remove(ids["good"])
+    feed = store.remove(ids["good"], "Ann", NOW)
     (story,) = all_stories(engine).values()
     assert (story.sources[0].feed_id, story.sources[0].origin) == (None, origin_of(feed))
     store.add(feed.url, None, None, "Ann", NOW)

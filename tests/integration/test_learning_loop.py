@@ -35,6 +35,7 @@ from shared.errors import Conflict
 from shared.finetuning.progress import SilentProgress
 from shared.records import OUT_OF_SCOPE, Dataset, fingerprint
 from shared.settings import Settings
+from shared.storage.audit import read_audit
 from shared.storage.engine import open_database
 from shared.storage.tables import conversations, feedback, intent_answers, messages
 
@@ -261,3 +262,11 @@ def test_the_commands_print_one_json_object_and_put_the_result_in_use(
     assert "11 corrections by people" in again.stderr
     assert source_of(in_use(models)) == trained.source
     assert answers(in_use(models), NEW_WRAPPING) == ["gift_wrapping"] * 3
+    engine = open_database(f"sqlite:///{home / 'triptych.sqlite3'}")
+    told = [(line.action, line.details["version"]) for line in read_audit(engine)]
+    engine.dispose()
+    assert told == [
+        ("model promotion", summary["version"]),
+        ("model promotion", added["version"]),
+        ("intent added", added["version"]),
+    ]

@@ -24,9 +24,11 @@ from apps.recommend.demonstration import (
 from apps.recommend.events.store import EventStore
 from apps.recommend.items.store import ItemStore
 from apps.recommend.samples.catalogue import sample_items
+from models.promotion_audit import audited_registry
 from models.registry import ModelRegistry
 from shared.catalogue import BehaviourEvent, CatalogueItem
 from shared.settings import Settings
+from shared.storage.audit import read_audit
 from shared.storage.engine import open_database, reading
 from shared.storage.recommend_tables import impressions
 from tests.fakes.tiny_encoders import tiny_encoder
@@ -52,7 +54,7 @@ def engine(settings: Settings) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def shown(settings: Settings, engine: Engine) -> Demonstration:
-    registry = ModelRegistry(settings.models)
+    registry = audited_registry(settings)
     return demonstrate(settings, engine, registry, seed=1, now=NOW, say=lambda _: None)
 
 
@@ -97,7 +99,10 @@ def test_a_second_one_stores_nothing_twice_and_says_once_what_it_is(
     before = EventStore(engine, "default").count()
     show_recommender(settings, 1, NOW + timedelta(days=3))
     assert EventStore(engine, "default").count() == before
-    assert len(ModelRegistry(settings.models).versions("recommend")) == 2
+    registry = ModelRegistry(settings.models)
+    assert len(registry.versions("recommend")) == 2
+    recorded = [line.details["version"] for line in read_audit(engine, action="model promotion")]
+    assert recorded[::-1] == [one.version for one in registry.history("recommend")]
     printed = " ".join(capsys.readouterr().out.split())
     assert len(re.findall("synthetic", printed)) == 1
     assert shown.user in printed

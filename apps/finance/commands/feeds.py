@@ -69,40 +69,43 @@ def add(url: str, name: str | None, interval: int | None, author: str, as_json: 
 
 @feeds.command()
 @click.argument("feed")
+@author_option
 @json_option
 @reports_errors
-def remove(feed: str, as_json: bool) -> None:
+def remove(feed: str, author: str, as_json: bool) -> None:
     """Forget a feed; its stories stay."""
     from apps.finance.feeds import FeedStore
 
     with database(Settings()) as engine:
-        gone = FeedStore(engine).remove(feed)
+        gone = FeedStore(engine).remove(feed, author, datetime.now(UTC))
     _show(gone, as_json, f"feed {gone.id} ({gone.name}) is removed")
 
 
 @feeds.command()
 @click.argument("feed")
+@author_option
 @json_option
 @reports_errors
-def mute(feed: str, as_json: bool) -> None:
+def mute(feed: str, author: str, as_json: bool) -> None:
     """Poll a feed no more until it is unmuted."""
     from apps.finance.feeds import FeedStore
 
     with database(Settings()) as engine:
-        muted = FeedStore(engine).mute(feed)
+        muted = FeedStore(engine).mute(feed, author, datetime.now(UTC))
     _show(muted, as_json, f"feed {muted.id} ({muted.name}) is muted")
 
 
 @feeds.command()
 @click.argument("feed")
+@author_option
 @json_option
 @reports_errors
-def unmute(feed: str, as_json: bool) -> None:
+def unmute(feed: str, author: str, as_json: bool) -> None:
     """Poll a muted feed again, at the next round."""
     from apps.finance.feeds import FeedStore
 
     with database(Settings()) as engine:
-        active = FeedStore(engine).unmute(feed)
+        active = FeedStore(engine).unmute(feed, author, datetime.now(UTC))
     _show(active, as_json, f"feed {active.id} ({active.name}) is polled again")
 
 

@@ -21,7 +21,6 @@ from apps.finance.serving.alert_answers import answered
 from apps.finance.serving.answers import as_added_target, as_company, as_feed, as_rule, as_target
 from shared.api import finance, finance_alerts
 from shared.errors import DataError, NotFound
-from shared.storage.audit import record
 from shared.web.addresses import AddressPolicy
 from shared.web.connections import Resolve, system_addresses
 
@@ -61,25 +60,19 @@ class UpkeepService:
         feed = self._feeds.add(
             request.url, request.name, request.interval_seconds, request.author, self._clock()
         )
-        self._note(request.author, "feed_added", feed=feed.id, url=feed.url)
         return as_feed(feed)
 
     def mute_feed(self, feed_id: str, author: str) -> finance.FeedShape:
         """Poll it no more. Raises NotFound."""
-        feed = self._feeds.mute(feed_id)
-        self._note(author, "feed_muted", feed=feed.id)
-        return as_feed(feed)
+        return as_feed(self._feeds.mute(feed_id, author, self._clock()))
 
     def unmute_feed(self, feed_id: str, author: str) -> finance.FeedShape:
         """Poll it again. Raises NotFound."""
-        feed = self._feeds.unmute(feed_id)
-        self._note(author, "feed_unmuted", feed=feed.id)
-        return as_feed(feed)
+        return as_feed(self._feeds.unmute(feed_id, author, self._clock()))
 
     def remove_feed(self, feed_id: str, author: str) -> None:
         """Forget it; its stories stay. Raises NotFound."""
-        feed = self._feeds.remove(feed_id)
-        self._note(author, "feed_removed", feed=feed.id, url=feed.url)
+        self._feeds.remove(feed_id, author, self._clock())
 
     # Companies
 
@@ -239,10 +232,6 @@ class UpkeepService:
     def _answered(self, alert: Alert) -> finance_alerts.AlertShape:
         (shape,) = answered(self._engine, [alert])
         return shape
-
-    def _note(self, actor: str, action: str, **details: str) -> None:
-        with self._engine.begin() as connection:
-            record(connection, actor=actor, action=action, details=details, at=self._clock())
 
 
 def _key(text: str) -> str:

@@ -161,15 +161,12 @@ def rollback(tenant: str, author: str, as_json: bool) -> None:
 
 def _opened(tenant: str) -> tuple[ModelRegistry, str]:
     from apps.recommend.tenants import registry_app
-    from models.registry import ModelRegistry
+    from models.promotion_audit import audited_registry
 
-    return ModelRegistry(Settings().models), registry_app(tenant)
+    return audited_registry(Settings()), registry_app(tenant)
 
 
 def _changed(promotion: Promotion, as_json: bool) -> None:
-    from models.promotion_audit import note_promotion
-
-    note_promotion(Settings(), promotion)
     if as_json:
         print_json({**asdict(promotion), "at": promotion.at.isoformat()})
         return

@@ -104,13 +104,12 @@ def _trained(
     from apps.recommend.tenants import registry_app
     from apps.recommend.training import Origin, fit_bundle
     from models.promotion import gate_and_promote
-    from models.promotion_audit import note_promotion
-    from models.registry import ModelRegistry
+    from models.promotion_audit import audited_registry
     from shared.errors import PromotionRefused
     from shared.histories import histories_of
 
     registry, store, events = (
-        ModelRegistry(settings.models),
+        audited_registry(settings),
         ItemStore(engine, tenant),
         EventStore(engine, tenant),
     )
@@ -132,7 +131,6 @@ def _trained(
     if promote or registry.in_use(app) is None:
         try:
             done = gate_and_promote(registry, app, version, author=user_name(), now=now)
-            note_promotion(settings, done)
             outcome = {"promoted": True, "reason": done.reason}
         except PromotionRefused as error:
             outcome = {"promoted": False, "reason": error.message}

@@ -15,6 +15,7 @@ from apps.recommend.operations.nightly import RefitRounds
 from apps.recommend.operations.refit import Fit, Promote, Refit
 from apps.recommend.operations.refit_state import RefitLedger
 from models.promotion import gate_and_promote
+from models.promotion_audit import audited_registry
 from models.registry import ModelRegistry, ModelVersion
 from shared.catalogue import CatalogueItem
 from shared.histories import Histories
@@ -49,7 +50,7 @@ def refit_of(
     clock: Callable[[], datetime] = utc_now,
 ) -> Refit:
     """The refits of this process; ``fit`` stands in for the installation's."""
-    registry = ModelRegistry(settings.models)
+    registry = audited_registry(settings, engine)
     return Refit(
         engine,
         registry,

@@ -110,7 +110,6 @@ class BundleService:
             forced=promotion.forced,
             reason=promotion.reason,
         )
-        self._record(promotion.author, f"model {promotion.kind}", shape.model_dump(), promotion.at)
         self._on_change(promotion.app)
         return shape
 

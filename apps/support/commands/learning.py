@@ -133,9 +133,9 @@ def add_intent(name: str, answer: str, examples: IO[bytes], author: str, as_json
 def registry_models(settings: Settings) -> RegistryModels:
     """The model versions of this installation."""
     from apps.support.learning.versions import RegistryModels
-    from models.registry import ModelRegistry
+    from models.promotion_audit import audited_registry
 
-    registry = ModelRegistry(settings.models)
+    registry = audited_registry(settings)
     return RegistryModels(registry, encoder=settings.encoder, device=settings.device)
 
 

@@ -22,7 +22,7 @@ from shared.errors import Conflict, DataError, NotReady, PromotionRefused
 from shared.evaluation.gate import GateReport, compare_on_gate
 from shared.privacy import mask_personal_data
 from shared.records import OUT_OF_SCOPE, Dataset, Example
-from shared.storage.audit import record
+from shared.storage.audit import record, recorded_within
 from shared.storage.tables import feedback, intent_answers, messages
 
 if TYPE_CHECKING:
@@ -159,7 +159,10 @@ def _go_live(
                 "previous": base.name,
             }
             record(connection, actor=request.author, action="intent added", details=details, at=now)
-            models.promote(candidate, gate=gate, compared_with=base, author=request.author, now=now)
+            with recorded_within(connection):
+                models.promote(
+                    candidate, gate=gate, compared_with=base, author=request.author, now=now
+                )
     except PromotionRefused as refusal:
         return False, refusal.message
     return True, f"no other intent lost more than {ALLOWED_LOSS:g} point; {gate.reason}"
