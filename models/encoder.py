@@ -26,6 +26,7 @@ from models.encoder_files import (
     source_of,
 )
 from models.prompt import Cloze, SoftPrompt, load_prompt, refuse_closed, save_prompt
+from models.spelling import Spelling, load_spelling
 from models.target_marks import TargetMarks
 from shared.errors import EncoderError
 from shared.finetuning.batching import TokenisedTexts, inference_batches
@@ -64,6 +65,7 @@ class TextEncoder(nn.Module):
         self.marks: TargetMarks | None = None
         self.adapters: LowRankSettings | None = None
         self.prompt: SoftPrompt | Cloze | None = None
+        self.spelling: Spelling | None = None
         self.dimensions = int(backbone.config.hidden_size)  # type: ignore[union-attr,arg-type]
 
     @classmethod
@@ -121,6 +123,7 @@ class TextEncoder(nn.Module):
             encoder.pool_marked_spans()
         if (prompt := load_prompt(Path(str(source)), encoder)) is not None:
             encoder.attach(prompt)
+        encoder.find_spelling(Path(str(source)))
         return encoder
 
     def pool_marked_spans(self) -> None:
@@ -150,10 +153,27 @@ class TextEncoder(nn.Module):
         if isinstance(prompt, Cloze):
             self.dimensions = prompt.head.transform.out_features
 
+    def learn_spelling(self, texts: Sequence[str]) -> None:
+        """From here on a word that neither these texts nor the vocabulary know is read as the
+        nearest that they do; words learnt earlier stay known. See ``models.spelling``.
+        """
+        self.spelling = Spelling.learnt(texts, self.tokenizer.get_vocab(), self.spelling)
+
+    def find_spelling(self, folder: Path) -> None:
+        """Take the spelling that ``save`` left in a folder, where there is one."""
+        self.spelling = load_spelling(folder, self.tokenizer.get_vocab)
+
+    def read(self, text: str) -> str:
+        """The text as it is tokenised: itself, unless a spelling was learnt."""
+        return text if self.spelling is None else self.spelling.read(text)
+
     def tokenise(self, texts: Sequence[str]) -> TokenisedTexts:
         """Token ids of each text, cut at ``max_length`` with the end marker kept."""
         ids = self.tokenizer(
-            list(texts), truncation=True, max_length=self.max_length, padding=False
+            [self.read(text) for text in texts],
+            truncation=True,
+            max_length=self.max_length,
+            padding=False,
         )["input_ids"]
         return TokenisedTexts.of(ids, int(self.tokenizer.pad_token_id))
 
@@ -260,12 +280,14 @@ class TextEncoder(nn.Module):
 
         Of an encoder with adapters these alone, where a name leads to the base they lie beside.
         """
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.spelling is not None:
+            self.spelling.save(folder)
         if self.adapters is not None:
             from models.shared_bases import save_adapted
 
             save_adapted(self, folder)
             return
-        folder.mkdir(parents=True, exist_ok=True)
         self.backbone.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
         self.tokenizer.save_pretrained(folder)
         if self.prompt is not None:

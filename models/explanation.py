@@ -35,6 +35,10 @@ class ExplainableEncoder(Protocol):
     backbone: Any
     max_length: int
 
+    def read(self, text: str) -> str:
+        """The text as it is tokenised."""
+        ...
+
 
 class ExplainablePredictor(Protocol):
     """What an explanation needs: ``models.text_classifier.TextPredictor`` has it."""
@@ -59,8 +63,9 @@ def explain(
 ) -> list[TokenAttribution]:
     """The words of the text in order, each with its weight in units of the class's logit.
 
-    Words beyond the encoder's longest input are left out. ``steps`` points along the path are
-    evaluated: more make the sum of the weights more exact. Other threads may go on predicting
+    Words beyond the encoder's longest input are left out; a word that is read as another one is
+    told as that (``models.spelling``). ``steps`` points along the path are evaluated: more make the
+    sum of the weights more exact. Other threads may go on predicting
     with the same model meanwhile. Raises NotFound when the model has no such class.
     """
     from captum.attr import LayerIntegratedGradients
@@ -69,6 +74,7 @@ def explain(
         raise NotFound(f"the model knows no class {label!r}", label=label)
     encoder: ExplainableEncoder = predictor.encoder
     embeddings = encoder.backbone.get_input_embeddings()
+    text = encoder.read(text)
     encoded = encoder.tokenizer(
         text,
         truncation=True,

@@ -235,7 +235,7 @@ def put_adapters(encoder: TextEncoder, folder: Path, settings: LowRankSettings) 
 def _dressed(backbone: nn.Module, like: TextEncoder) -> TextEncoder:
     """An encoder of that backbone, with tokenizer, length and pooling of another."""
     result = TextEncoder(like.name, backbone, like.tokenizer, like.max_length, like.pooling)
-    result.marks = like.marks
+    result.marks, result.spelling = like.marks, like.spelling
     return result.eval()
 
 

@@ -88,6 +88,7 @@ class SharedBases:
         put_adapters(encoder, folder, settings)
         if marked_spans:
             encoder.pool_marked_spans()
+        encoder.find_spelling(folder)
         with self._lock:
             self._sharing[encoder] = base
         return encoder.eval().requires_grad_(False)

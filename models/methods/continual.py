@@ -128,6 +128,8 @@ def adapt_further(task: FittingTask) -> TextClassifier:
     vectors = base.embed([example.text for example in lesson.examples])
     head = _grown_head(base, task, vectors, task.numbers(lesson.examples))
     encoder = copy.deepcopy(base.classifier.encoder).requires_grad_(True)
+    if task.recipe.spelling or encoder.spelling is not None:
+        encoder.learn_spelling([example.text for example in task.training])
     return TextClassifier(encoder, head).to(task.hardware.device)
 
 

@@ -20,6 +20,8 @@ from shared.finetuning.methods import METHODS
 def adapt_to_task(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
     """Step 3: a head for these classes, and what of the encoder is changed to carry it."""
     encoder.to(task.hardware.device)
+    if task.recipe.spelling:
+        encoder.learn_spelling([example.text for example in task.training])
     if task.recipe.domain.epochs:
         from models.methods.domain_pretraining import pretrain
 

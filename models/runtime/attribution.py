@@ -41,6 +41,7 @@ def explain_by_masking(
     reader = predictor.reader
     if not isinstance(reader, OnnxReader):
         raise TypeError(f"{type(reader).__name__} is no graph")
+    text = reader.encoder.read(text)
     encoding = reader.encoder.tokenise([text])[0]
     ids = np.array(encoding.ids, dtype=np.int64)
     offsets = [

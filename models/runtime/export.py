@@ -37,6 +37,8 @@ def write_graphs(encoder: TextEncoder, folder: Path, texts: Sequence[str] = ()) 
     """
     try:
         write_tokenizer(encoder, folder)
+        if encoder.spelling is not None:
+            encoder.spelling.save(folder)
         write_float_graph(encoder, folder / "fp32.onnx")
         if texts:
             chosen = spread(texts, SCALE_TEXTS)

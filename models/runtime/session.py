@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.runtime.files import TOKENIZER, EncoderRuntime
+from models.spelling import FILE as SPELLING
+from models.spelling import Spelling, load_spelling
 from models.text_predictor import StoredClassifier
 from shared.errors import EncoderError
 from shared.finetuning.batching import inference_batches
@@ -36,8 +38,11 @@ class OnnxGraph:
     def __init__(self, runtime: EncoderRuntime, kind: str, threads: int) -> None:
         if runtime.failure is not None:
             raise EncoderError(f"the encoder has no graphs: {runtime.failure}")
-        runtime.check(runtime.graph(kind).name, TOKENIZER)
+        self.spelled = SPELLING in runtime.facts["files"]
+        more = (SPELLING,) if self.spelled else ()
+        runtime.check(runtime.graph(kind).name, TOKENIZER, *more)
         self.kind = kind
+        self.threads = threads
         self.facts = runtime.facts
         self.tokenizer_file = runtime.folder / TOKENIZER
         made = _openvino if kind == "openvino" else _onnxruntime
@@ -81,12 +86,20 @@ class OnnxEncoder:
         self._pad_id = int(facts["pad_id"])
         self._tokenizer = _tokenizer(graph.tokenizer_file, self.max_length)
         self._whole: Tokenizer | None = None
+        self._spelling: Spelling | None = None
+        if graph.spelled:
+            folder = graph.tokenizer_file.parent
+            self._spelling = load_spelling(folder, self._tokenizer.get_vocab)
 
     def tokenise(self, texts: Sequence[str]) -> list[Encoding]:
-        """Ids, offsets and special tokens of each text, cut at ``max_length``."""
+        """Ids, offsets (in what is read) and special tokens of each text, cut at ``max_length``."""
         if len(texts) == 1:
-            return [self._tokenizer.encode(texts[0])]
-        return self._tokenizer.encode_batch(list(texts))
+            return [self._tokenizer.encode(self.read(texts[0]))]
+        return self._tokenizer.encode_batch([self.read(text) for text in texts])
+
+    def read(self, text: str) -> str:
+        """The text as it is tokenised: itself, unless its encoder learnt a spelling."""
+        return text if self._spelling is None else self._spelling.read(text)
 
     def embed(self, texts: Sequence[str], *, report: ProgressReporter | None = None) -> Floats:
         """Unit vectors float32 [n, dimensions] in the order of the texts."""
@@ -175,7 +188,8 @@ def _tokenizer(path: Path, max_length: int | None) -> Tokenizer:
     return tokenizer
 
 
-def _onnxruntime(path: Path, threads: int) -> Run:
+def open_session(model: str | bytes, threads: int) -> Any:
+    """An ONNX Runtime session on the processor, of a file or of a serialised graph."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -186,7 +200,11 @@ def _onnxruntime(path: Path, threads: int) -> Run:
     options.enable_mem_pattern = False
     # Threads that wait for the next call would take the cores from the server.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _onnxruntime(path: Path, threads: int) -> Run:
+    session = open_session(str(path), threads)
 
     def run(ids: NDArray[np.int64], mask: NDArray[np.int64]) -> Floats:
         vectors: Floats = session.run(None, {"input_ids": ids, "attention_mask": mask})[0]

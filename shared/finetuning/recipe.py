@@ -91,6 +91,10 @@ class Recipe(BaseModel):
     marked_spans: bool = Field(
         default=False, description="whether texts are pooled over their spans in square brackets"
     )
+    spelling: bool = Field(
+        default=False,
+        description="whether words that nobody knows are read as the nearest known one",
+    )
     max_length: int = Field(default=128, ge=4, le=8_192, description="tokens kept of a text")
     head_scale: float = Field(default=20.0, gt=0, description="factor on the cosines of the head")
     head_regularisation: float = Field(

@@ -40,7 +40,9 @@ class TinyPredictor:
         )
         backbone = BertModel(config).eval()
         tokenizer = BertTokenizerFast(str(folder / "vocab.txt"))
-        self.encoder = SimpleNamespace(backbone=backbone, tokenizer=tokenizer, max_length=12)
+        self.encoder = SimpleNamespace(
+            backbone=backbone, tokenizer=tokenizer, max_length=12, read=str
+        )
         self.head = nn.Linear(16, 2)
         for module in (backbone, self.head):
             module.requires_grad_(False)  # as a loaded version is
