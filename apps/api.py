@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from apps.model_routes import Promote, model_routes
+from apps.recommend.tenants import registry_app
 from models.promotion import gate_and_promote
 from models.promotion_audit import audited_registry
 from models.registry import ModelRegistry
@@ -21,6 +22,7 @@ from shared.serving.guards.auth import Authenticator, utc_now
 from shared.serving.guards.limits import MEBIBYTE
 from shared.serving.guards.rate_limits import RateLimits
 from shared.serving.served import Refreshes, ServedApp
+from shared.serving.watching.drift_routes import drift_routes
 from shared.serving.watching.metrics import Metrics
 from shared.serving.watching.telemetry import Traces
 from shared.settings import Settings
@@ -77,6 +79,8 @@ def create_app(
     server without keys. Raises StorageError when the database cannot be opened, SettingsError for
     a rate or an origin that is none.
     """
+    from apps.recommend.serving.router import tenant_of
+
     traces = Traces(settings.otlp_endpoint) if settings.otlp_endpoint else None
     engine = open_database(settings.database)
     if traces is not None:
@@ -99,7 +103,17 @@ def create_app(
         )
         return build_api(
             served=apps,
-            extra_routers=[models, audit_routes(engine)],
+            extra_routers=[
+                models,
+                audit_routes(engine),
+                drift_routes(
+                    engine,
+                    apps_of=lambda tenant: registry_names(apps, tenant),
+                    tenant_of=tenant_of,
+                    in_use=registry.in_use,
+                    every_hours=settings.drift_hours,
+                ),
+            ],
             authenticator=Authenticator(engine, require_keys, clock=clock, limits=limits),
             body_limits=UPLOADS,
             loopback_only=loopback_only,
@@ -120,6 +134,11 @@ def create_app(
     except BaseException:
         engine.dispose()
         raise
+
+
+def registry_names(apps: Sequence[ServedApp], tenant: str) -> list[str]:
+    """What the registry calls the apps of a tenant: its own recommender, and those of all."""
+    return [registry_app(tenant) if app.name == "recommend" else app.name for app in apps]
 
 
 def refresh(apps: Sequence[ServedApp], name: str) -> None:

@@ -11,9 +11,18 @@ import streamlit as st
 from apps.finance import page as finance
 from apps.recommend import page as recommend
 from apps.support import page as support
-from shared.client import ApiError
+from shared.client import ApiError, TriptychClient
 from shared.ui.connection import api, show_error
 from shared.ui.wording import plain
+
+
+def apps_that_drift(client: TriptychClient) -> set[str]:
+    """The apps whose last comparison told drift; none where the API tells a key alone."""
+    try:
+        last = [(one.app, one.checks[-1:]) for one in client.drift(checks=1).apps]
+    except ApiError:
+        return set()
+    return {app for app, checks in last if checks and checks[0].verdict == "drift"}
 
 
 def start() -> None:
@@ -23,6 +32,7 @@ def start() -> None:
     st.markdown("One fine-tuning core, and the applications that stand on it.")
     client = api()
     versions: dict[str, str | None] = {}
+    drifting: set[str] = set()
     try:
         health = client.ready()
         versions = health.versions
@@ -35,6 +45,7 @@ def start() -> None:
             )
         else:
             st.success(f"The API at {plain(client.url)} is ready.", icon=":material/check_circle:")
+            drifting = apps_that_drift(client)
     except ApiError as error:
         show_error(error)
     for app, title, page in (
@@ -47,6 +58,11 @@ def start() -> None:
             st.markdown(page.WHAT_IT_IS)
             version = versions.get(app)
             st.caption(f"Model in use: {version}" if version else "No model in use.")
+            if app in drifting:
+                st.warning(
+                    f"What comes is not like what this model was made of: {page.WHERE_DRIFT_IS}.",
+                    icon=":material/trending_up:",
+                )
             with st.container(horizontal=True):
                 for entry in page.pages():
                     st.page_link(entry)

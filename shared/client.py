@@ -20,6 +20,7 @@ import httpx2
 
 from shared.api import shapes
 from shared.api.calls import ApiError, Calls, Retries, made, path_of
+from shared.api.drift import DriftOverview
 from shared.api.finance_client import FinanceCalls
 from shared.api.recommend_client import RecommendCalls
 from shared.api.support_client import SupportCalls
@@ -87,6 +88,12 @@ class TriptychClient(SupportCalls, FinanceCalls, RecommendCalls):
                 raise
             return shapes.Health(status=error.message)
         return self._calls.read(answer, shapes.Health)
+
+    def drift(
+        self, app: str | None = None, *, checks: int = 120, tenant: str | None = None
+    ) -> DriftOverview:
+        """What the apps (or one) read now against what their versions were made of, over time."""
+        return self._calls.get("/v1/drift", DriftOverview, app=app, checks=checks, tenant=tenant)
 
     # Model versions
 

@@ -85,6 +85,8 @@ def _show(reports: list[Mapping[str, Any]] | list[dict[str, Any]], as_json: bool
     if as_json:
         print_json({"reports": reports})
         return
+    from shared.monitoring.drift_history import ADVICE
+
     if not reports:
         say("nothing to compare: no version is in use, or none was checked yet")
     for one in reports:
@@ -98,3 +100,5 @@ def _show(reports: list[Mapping[str, Any]] | list[dict[str, Any]], as_json: bool
                 f"  {mark} {signal['name']:13} {signal['value']:.3f}, by chance"
                 f" {signal['by_chance']:.3f}, p {signal['adjusted']:.4f}: {signal['words']}"
             )
+            if signal["drifted"]:
+                click.echo(f"         {ADVICE[signal['name']]}")

@@ -17,11 +17,13 @@ _ENTRIES = (
     ("feed_health", "Feed health", ":material/rss_feed:"),
     ("rules_and_alerts", "Rules and alerts", ":material/notifications:"),
     ("score", "Score a text", ":material/text_fields:"),
+    ("model", "Sentiment model", ":material/monitoring:"),
 )
 WHAT_IT_IS = (
     "Reads feeds and tells every story once: who it is about, whether it is good or bad for them, "
     "how the mood moves, and what to be alarmed about."
 )
+WHERE_DRIFT_IS = "see the page Sentiment model"
 
 
 def pages() -> list[StreamlitPage]:

@@ -22,6 +22,7 @@ WHAT_IT_IS = (
     "Recommends from a catalogue and what people do in it: for a user, an item, a visit or a "
     "text, fresh within a second of an event, with reasons."
 )
+WHERE_DRIFT_IS = "see the page Bundles and experiments, under Drift"
 
 
 def pages() -> list[StreamlitPage]:

@@ -22,6 +22,7 @@ WHAT_IT_IS = (
     "Answers what it is sure of, asks back when two intents are close, and hands over to a person "
     "when it is not sure. What people correct, it learns."
 )
+WHERE_DRIFT_IS = "see the page Model, under Drift"
 
 
 def pages() -> list[StreamlitPage]:

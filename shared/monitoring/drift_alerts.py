@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select
 
 from shared.monitoring.drift import DriftReport
+from shared.monitoring.drift_history import keep_check
 from shared.monitoring.outbox import write_deliveries
 from shared.serving.watching.stored_gauges import StoredGauge
 from shared.storage.engine import reading
@@ -39,6 +40,7 @@ def keep_report(engine: Engine, report: DriftReport, *, alert: bool = True) -> s
             .values(app=report.app, **row)
             .on_conflict_do_update(index_elements=["app"], set_=row)
         )
+        keep_check(connection, report)
         if not alert or not report.drifted or not _is_news(connection, report):
             return None
         return _raise_alert(connection, report)

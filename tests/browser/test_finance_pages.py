@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.fakes.finance_api import FakeFinanceApi
+from tests.fakes.drift_answers import drift_of
+from tests.fakes.finance_api import VERSION, FakeFinanceApi
 from tests.fakes.finance_api_routes import routes_of
 from tests.fakes.loopback import served
 
@@ -112,3 +113,21 @@ def test_a_text_is_scored(page: Page, pages_url: str, photograph_of: PhotographO
     page.get_by_role("button", name="Score", exact=True).click()
     expect(page.get_by_text("Toward").or_(page.get_by_text("Overall: words"))).to_be_visible()
     photograph_of(page)("finance-score")
+
+
+def test_drift_is_seen_and_what_to_do(
+    page: Page, pages_url: str, fake: FakeFinanceApi, photograph_of: PhotographOf
+) -> None:
+    fake.drift = drift_of("finance", VERSION, fake.now)
+    page.goto(pages_url)
+    go(page, "Sentiment model")
+    expect(page.get_by_text("2 signals of 5 tell drift")).to_be_visible()
+    charts = page.get_by_test_id("stVegaLiteChart")
+    expect(charts).to_have_count(5)
+    expect(charts.last.locator("canvas, svg").first).to_be_visible()
+    expect(page.get_by_text("train with a sample in the present mix")).to_be_visible()
+    photograph_of(page)("finance-model")
+    fake.drift = drift_of("finance", VERSION, fake.now, checks=0)
+    page.reload()
+    expect(page.get_by_text("37 readings of the 150 that are needed")).to_be_visible()
+    photograph_of(page)("finance-model-too-little")

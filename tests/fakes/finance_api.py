@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.api import finance, finance_alerts
+from shared.api.drift import AppDrift
 from shared.api.support import TokenShape
 from tests.fakes.finance_desk import alerts_at, feeds_at, rules_at
 from tests.fakes.finance_stories import COMPANIES, STORIES, Told
@@ -50,6 +51,7 @@ class FakeFinanceApi:
     def reset(self) -> None:
         """Forget what was done, and begin with the same data again."""
         self.ready = True
+        self.drift: AppDrift | None = None
         self.key: str | None = None
         self.watched = ["norvik", "halden", "calyx", "tarn", "orsa"]
         self.feeds = feeds_at(self.now)

@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse
 
 from shared.api import finance, finance_alerts, shapes
+from tests.fakes.drift_answers import drift_route
 from tests.fakes.finance_api import COMPANIES, VERSION, FakeFinanceApi, weighed
 from tests.fakes.support_api import Refused
 
@@ -36,6 +37,7 @@ def routes_of(fake: FakeFinanceApi) -> FastAPI:
     _company_routes(app, fake)
     _rule_routes(app, fake)
     _alert_routes(app, fake)
+    drift_route(app, fake, "finance", fake.now)
     return app
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.api import recommend, recommend_lists, recommend_operations
+from shared.api.drift import AppDrift
 from shared.catalogue import EVENT_STRENGTHS
 from tests.fakes.recommend_catalogue import HISTORIES, ITEMS, NEW, POPULAR
 from tests.fakes.support_api import Refused
@@ -39,6 +40,7 @@ class FakeRecommendApi:
 
     def reset(self) -> None:
         """Forget what was done, and begin with the same data again."""
+        self.drift: AppDrift | None = None
         self.key: str | None = None
         self.ready = True
         self.synthetic = True

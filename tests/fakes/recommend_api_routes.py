@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse
 
 from shared.api import recommend, recommend_lists, recommend_operations, shapes
+from tests.fakes.drift_answers import drift_route
 from tests.fakes.recommend_api import FakeRecommendApi
 from tests.fakes.recommend_catalogue import ITEMS
 from tests.fakes.support_api import Refused
@@ -38,6 +39,7 @@ def routes_of(fake: FakeRecommendApi) -> FastAPI:
     _list_routes(app, fake)
     _bundle_routes(app, fake)
     _experiment_routes(app, fake)
+    drift_route(app, fake, "recommend", fake.now)
     return app
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.api import shapes, support
+from shared.api.drift import AppDrift
 
 MORNING = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 VERSIONS = ("20261123T080000Z-bbbbbbbb", "20261120T080000Z-aaaaaaaa")
@@ -59,6 +60,7 @@ class FakeSupportApi:
 
     def reset(self) -> None:
         """Forget everything."""
+        self.drift: AppDrift | None = None
         self.key: str | None = None
         self.ready = True
         self.in_use: str | None = VERSIONS[1]

@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, Form, Header, Request, UploadFile
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from shared.api import shapes, support
+from tests.fakes.drift_answers import drift_route
 from tests.fakes.support_api import (
     ANSWERS,
     MORNING,
@@ -47,6 +48,7 @@ def routes_of(fake: FakeSupportApi) -> FastAPI:
     _conversation_routes(app, fake)
     _learning_routes(app, fake)
     _model_routes(app, fake)
+    drift_route(app, fake, "support", MORNING)
     return app
 
 

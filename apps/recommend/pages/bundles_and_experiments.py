@@ -1,4 +1,4 @@
-"""What serves, the way forth and back, and tests of one kind of list against another."""
+"""What serves, the way forth and back, tests of lists against each other, and drift."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from apps.recommend.page_parts.catalogue_head import show_head, tenant_of_reader
 from apps.recommend.page_parts.experiment_controls import show_experiments
 from shared.ui.actions import PageActions
 from shared.ui.connection import api
+from shared.ui.drift_panel import show_drift
 from shared.ui.reader import reader_name
 
-VIEWS = ("Bundles", "Experiments")
+VIEWS = ("Bundles", "Experiments", "Drift")
 
 st.set_page_config(layout="centered")
 st.session_state.setdefault("bundles_view", VIEWS[0])
@@ -31,5 +32,7 @@ view = st.segmented_control(
 page.tell()
 if view == VIEWS[1]:
     show_experiments(client, page, tenant, author)
+elif view == VIEWS[2]:
+    show_drift(client, "recommend", tenant=tenant)
 else:
     show_bundles(client, page, tenant, author)

@@ -1,4 +1,4 @@
-"""How good each version is, which one is in use, and the switch between them."""
+"""How good each version is, whether what comes is still like its data, and the switch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import streamlit as st
 from shared.api.shapes import ModelVersionSummary, PromotionShape
 from shared.client import ApiError
 from shared.ui.connection import api, needed, show_error
+from shared.ui.drift_panel import show_drift
 from shared.ui.model_card import (
     comparison_chart,
     headline,
@@ -146,8 +147,8 @@ if card.get("thresholds", {}).get("certified") is False:
         icon=":material/front_hand:",
     )
 
-metrics_tab, report_tab, versions_tab, card_tab = st.tabs(
-    ["Metrics", "Report", "Versions and switch", "Model card"]
+metrics_tab, drift_tab, report_tab, versions_tab, card_tab = st.tabs(
+    ["Metrics", "Drift", "Report", "Versions and switch", "Model card"]
 )
 with metrics_tab:
     st.altair_chart(comparison_chart(version.metrics, version.version, beside))
@@ -166,6 +167,8 @@ with metrics_tab:
     )
     if card.get("reason"):
         st.caption(f"Why this method: {plain(str(card['reason']))}")
+with drift_tab:
+    show_drift(client, APP)
 with report_tab:
     try:
         page = client.model_report(APP, version.version)

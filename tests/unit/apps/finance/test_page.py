@@ -13,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import apps
+from tests.fakes.drift_answers import drift_of
 from tests.fakes.finance_api import VERSION, FakeFinanceApi
 from tests.fakes.finance_api_routes import routes_of
 from tests.fakes.finance_stories import Told
@@ -368,3 +369,13 @@ def test_pages_import_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+# Model
+
+
+def test_the_model_page_shows_drift(fake, open_page) -> None:
+    fake.drift = drift_of("finance", VERSION, fake.now)
+    page = open_page("model")
+    assert "tell drift" in page.error[0].value
+    assert len(page.get("vega_lite_chart")) == 5

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 import apps
 from shared.api.recommend import ItemShape
+from tests.fakes.drift_answers import drift_of
 from tests.fakes.loopback import served
 from tests.fakes.recommend_api import BUNDLES, FakeRecommendApi
 from tests.fakes.recommend_api_routes import routes_of
@@ -454,3 +455,12 @@ def test_pages_import_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_the_drift_of_the_bundle_in_use(fake, open_page) -> None:
+    fake.drift = drift_of("recommend", fake.in_use, fake.now)
+    page = open_page("bundles_and_experiments")
+    page.session_state["bundles_view"] = "Drift"
+    page.run()
+    assert "**1 signal of 2 tells drift**: items not in the bundle" in page.error[0].value
+    assert len(page.get("vega_lite_chart")) == 2

@@ -11,8 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 import apps
 from shared.api.support import CheckFinding, IntentProposal
+from shared.monitoring.drift_history import ADVICE
+from tests.fakes.drift_answers import drift_of
 from tests.fakes.loopback import served
-from tests.fakes.support_api import VERSIONS, FakeSupportApi
+from tests.fakes.support_api import MORNING, VERSIONS, FakeSupportApi
 from tests.fakes.support_api_routes import routes_of
 
 pytestmark = pytest.mark.unit
@@ -97,6 +99,16 @@ def test_the_start_page_says_that_the_api_is_ready_and_what_it_serves(address) -
     assert not page.exception
     assert "is ready" in page.success[0].value
     assert f"Model in use: {VERSIONS[1]}" in words(page)
+
+
+def test_the_start_page_says_which_app_drifts(fake, address) -> None:
+    fake.drift = drift_of("support", fake.in_use, MORNING)
+    page = AppTest.from_file(str(HOME), default_timeout=30).run()
+    assert "see the page Model, under Drift" in page.warning[0].value
+    fake.key = "tk_needed"  # /readyz needs none, and the start page goes without the rest
+    page = AppTest.from_file(str(HOME), default_timeout=30).run()
+    assert not page.warning
+    assert "is ready" in page.success[0].value
 
 
 def test_the_start_page_says_how_to_get_a_model_where_none_is_ready(fake, address) -> None:
@@ -475,3 +487,39 @@ def test_pages_import_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+# Drift
+
+
+def test_the_model_page_says_what_drifts_and_what_to_do(fake, open_page) -> None:
+    fake.drift = drift_of("support", fake.in_use, MORNING)
+    page = open_page("model_report")
+    assert "**2 signals of 5 tell drift**: mix of labels, unlike the training data" in (
+        page.error[0].value
+    )
+    told = " ".join(one.value for one in page.markdown).replace("\\", "")
+    assert ADVICE["labels"] in told
+    assert ADVICE["confidence"] not in told
+    assert len(page.get("vega_lite_chart")) == 5 + 2
+    fake.drift = drift_of("support", fake.in_use, MORNING, told=False)
+    page = open_page("model_report")
+    assert "**No drift.**" in page.success[0].value
+
+
+def test_the_model_page_says_when_there_is_too_little_to_compare(fake, open_page) -> None:
+    fake.drift = drift_of("support", fake.in_use, MORNING, checks=0)
+    page = open_page("model_report")
+    assert "37 readings of the 150 that are needed" in page.info[0].value
+    assert "triptych drift check support" in page.info[0].value
+    drift = drift_of("support", fake.in_use, MORNING)
+    few = drift.checks[-1].model_copy(
+        update={"verdict": "too few readings", "signals": [], "live": 41}
+    )
+    fake.drift = drift.model_copy(update={"checks": [few], "every_hours": None})
+    page = open_page("model_report")
+    assert "41 readings, and needs 150" in page.info[0].value
+    assert "TRIPTYCH_DRIFT_HOURS" in page.info[0].value
+    fake.drift = drift.model_copy(update={"version": "another"})
+    page = open_page("model_report")
+    assert "has not been compared yet" in page.info[0].value
