@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,19 @@ def new_head(encoder: TextEncoder) -> MaskedLanguageHead:
     return MaskedLanguageHead(encoder.dimensions, word_embeddings(encoder).shape[1])
 
 
-def pretrained_head(source: str | Path) -> MaskedLanguageHead | None:
+@dataclass(frozen=True, slots=True)
+class PretrainedHead:
+    """A head out of an encoder's files, and the vectors that its states are compared with.
+
+    ``words`` float32 [vocabulary, embedding dimensions] are the head's own where the files have
+    some, and the word embeddings where the two are tied.
+    """
+
+    head: MaskedLanguageHead
+    words: torch.Tensor
+
+
+def pretrained_head(source: str | Path) -> PretrainedHead | None:
     """The head in an encoder's files, or None: sentence encoders come without one.
 
     All families whose head is one linear map, GELU and a layer normalisation are understood.
@@ -83,6 +96,11 @@ def pretrained_head(source: str | Path) -> MaskedLanguageHead | None:
     missing = set(found["missing_keys"])
     if any(key.startswith((linear[0][0], norms[0][0])) for key in missing):
         return None
+    words = decoder.weight
+    tied = words is model.get_input_embeddings().weight
+    output = next(name for name, module in model.named_modules() if module is decoder)
+    if not tied and f"{output}.weight" in missing:
+        return None
     transform, norm = linear[0][1], norms[0][1]
     head = MaskedLanguageHead(transform.in_features, transform.out_features)
     with torch.no_grad():
@@ -93,4 +111,4 @@ def pretrained_head(source: str | Path) -> MaskedLanguageHead | None:
         if norm.bias is not None:
             head.norm.bias.copy_(norm.bias)
     head.norm.eps = norm.eps
-    return head
+    return PretrainedHead(head, words.detach().clone())

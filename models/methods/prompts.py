@@ -21,13 +21,17 @@ def adapt_cloze(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
     """A cloze around every text; class vectors start from the words of each class (the verbaliser).
 
     ``prompt.words`` says how much of the start is the words', and how much logistic regression at
-    the gap. Where the encoder's files hold no masked-language head, one is trained on the texts
-    first. EncoderError for a tokenizer without a mask token.
+    the gap. A masked-language head in the encoder's files is used with its own output vectors,
+    which need not be the word embeddings; where there is none, one is trained on the texts first.
+    (The bias that it adds to each word falls out with what the gap says of every text.)
+    EncoderError for a tokenizer without a mask token.
     """
     mask_token(encoder.tokenizer, encoder.name)
-    head = pretrained_head(source_of(encoder.name))
-    if head is None:
-        head = new_head(encoder)
+    found = pretrained_head(source_of(encoder.name))
+    if found is not None:
+        head, output = found.head, found.words
+    else:
+        head, output = new_head(encoder), word_embeddings(encoder)
         if task.recipe.prompt.pretraining:
             from models.methods.domain_pretraining import pretrain
 
@@ -36,10 +40,11 @@ def adapt_cloze(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
             )
             recipe = task.recipe.model_copy(update={"domain": settings})
             encoder = pretrain(encoder, replace(task, recipe=recipe), head, name="cloze")
+            output = word_embeddings(encoder)
     cloze = Cloze.of(task.recipe.prompt.template, encoder.tokenizer, encoder.name, head)
     encoder.attach(cloze.to(task.hardware.device))
     cloze.centre.copy_(_mean_state(encoder, cloze, task))
-    embeddings = word_embeddings(encoder).detach().float().cpu().numpy()
+    embeddings = output.detach().float().cpu().numpy()
     unknown = encoder.tokenizer.unk_token_id
     words = [
         encoder.tokenizer(f" {readable(label)}", add_special_tokens=False)["input_ids"] or [unknown]

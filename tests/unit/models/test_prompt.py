@@ -129,8 +129,8 @@ def test_the_head_in_an_encoders_files_is_used(family: str, tmp_path: Path) -> N
             if parameter.ndim == 1:
                 parameter.add_(0.1 * torch.randn_like(parameter))
     model.save_pretrained(folder)
-    head = pretrained_head(folder)
-    assert head is not None
+    found = pretrained_head(folder)
+    assert found is not None
     encoder = TextEncoder.load(folder).eval()
     ids = torch.tensor([[2, 7, 4, 9, 3]])
     caught: list[torch.Tensor] = []
@@ -139,5 +139,5 @@ def test_the_head_in_an_encoders_files_is_used(family: str, tmp_path: Path) -> N
     with torch.no_grad():
         model(input_ids=ids)
         hidden = encoder.backbone(input_ids=ids).last_hidden_state
-        np.testing.assert_allclose(head(hidden).numpy(), caught[0].numpy(), atol=1e-5)
+        np.testing.assert_allclose(found.head(hidden).numpy(), caught[0].numpy(), atol=1e-5)
     handle.remove()

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForMaskedLM
 
 from models.encoder import TextEncoder
 from models.explanation import explain
-from models.masked_language import MaskedLanguageHead, new_head, pretrained_head, word_embeddings
+from models.masked_language import new_head, pretrained_head, word_embeddings
 from models.methods.prompts import adapt_cloze, adapt_soft_prompt
 from models.methods.task import FittingTask
 from models.methods.ways import train_model
@@ -55,9 +56,10 @@ def drawn() -> Iterator[None]:
         yield
 
 
-def with_head(folder: Path) -> Path:
+def with_head(folder: Path, tied: bool = True) -> Path:
     torch.manual_seed(1)
-    model = AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(folder))
+    configuration = AutoConfig.from_pretrained(folder, tie_word_embeddings=tied)
+    model = AutoModelForMaskedLM.from_config(configuration)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -149,18 +151,56 @@ def test_the_head_of_an_encoders_files_is_found(family: str, tmp_path: Path) -> 
     folder = tiny_encoder(tmp_path, family)
     assert pretrained_head(folder) is None, "an encoder alone has none"
     with_head(folder)
-    head = pretrained_head(folder)
-    assert head is not None
+    found = pretrained_head(folder)
+    assert found is not None
     model = AutoModelForMaskedLM.from_pretrained(folder).eval()
     encoder = TextEncoder.load(folder)
     tokens = encoder.tokenizer(TEXTS[:1], return_tensors="pt")
     hidden = model.base_model(**tokens).last_hidden_state
-    ours = head(hidden) @ model.get_output_embeddings().weight.T
+    ours = found.head(hidden) @ model.get_output_embeddings().weight.T
     theirs = model(**tokens).logits
     # But for the bias of each word, that is what the model says.
     torch.testing.assert_close(
         ours[0, 1] - ours[0, 2], theirs[0, 1] - theirs[0, 2], atol=1e-4, rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_head_that_is_used_is_the_checkpoints(family: str, tied: bool, tmp_path: Path) -> None:
+    """Bit for bit, by the names that the families' own files have."""
+    folder = with_head(tiny_encoder(tmp_path, family), tied)
+    stored = load_file(folder / "model.safetensors")
+    first, norm, output = {
+        "bert": (
+            "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm",
+            "cls.predictions.decoder",
+        ),
+        "roberta": ("lm_head.dense", "lm_head.layer_norm", "lm_head.decoder"),
+    }[family]  # fmt: skip
+    words = stored[f"{family}.embeddings.word_embeddings.weight"]
+    assert (f"{output}.weight" in stored) is not tied
+    task = task_of("cloze", **{"prompt.words": 1.0})
+    classifier = adapt_cloze(TextEncoder.load(folder), task)
+    assert isinstance(classifier.encoder.prompt, Cloze)
+    head = classifier.encoder.prompt.head
+    for ours, theirs in ((head.transform, first), (head.norm, norm)):
+        for part in ("weight", "bias"):
+            assert torch.equal(getattr(ours, part), stored[f"{theirs}.{part}"])
+    vectors = words if tied else stored[f"{output}.weight"]
+    assert tied or not torch.allclose(vectors, words)
+    for number, label in enumerate(task.labels):
+        word = classifier.encoder.tokenizer.convert_tokens_to_ids(label)
+        away = torch.nn.functional.normalize(vectors[word] - vectors.mean(dim=0), dim=0)
+        torch.testing.assert_close(classifier.head.weight[number].detach(), away)
+
+
+def test_half_a_head_is_none(tmp_path: Path) -> None:
+    folder = with_head(tiny_encoder(tmp_path), tied=False)
+    stored = load_file(folder / "model.safetensors")
+    del stored["cls.predictions.decoder.weight"]
+    save_file(stored, folder / "model.safetensors", metadata={"format": "pt"})
+    assert pretrained_head(folder) is None
 
 
 def test_before_any_training_classes_are_what_the_head_says_of_their_words(
@@ -220,8 +260,9 @@ def test_only_the_vectors_and_the_head_of_a_soft_prompt_train(folder: Path) -> N
 def test_what_is_saved_is_read_again(masked: bool, tmp_path: Path, masked_folder: Path,
                                      folder: Path, drawn: None) -> None:  # fmt: skip
     encoder = TextEncoder.load(masked_folder if masked else folder)
-    head = pretrained_head(masked_folder) if masked else new_head(encoder)
-    assert isinstance(head, MaskedLanguageHead)
+    found = pretrained_head(masked_folder) if masked else None
+    assert (found is not None) is masked
+    head = new_head(encoder) if found is None else found.head
     head.norm.eps = 1e-3
     encoder.attach(Cloze.of("{text} it is {mask}", encoder.tokenizer, "x", head))
     for number, before in enumerate((encoder, with_vectors(folder))):
