@@ -7,7 +7,7 @@ texts: torch's (``models.text_classifier``) or an ONNX graph's (``models.runtime
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,11 @@ RANKED = 10
 """Classes that a prediction lists."""
 
 Floats = NDArray[np.float32]
+Assessment = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+"""Calibrated probabilities [n, classes], in-scope scores [n] and confidence [n] of n texts."""
+
+Familiarity = Callable[[Floats], NDArray[np.float64]]
+"""Mean similarities [n] of unit vectors [n, dimensions] to their nearest training vectors."""
 
 
 class TextReader(Protocol):
@@ -90,7 +95,10 @@ class StoredClassifier:
 
 
 class VersionPredictor:
-    """A version, loaded: what serving uses. Concurrent calls are safe, it only reads."""
+    """A version, loaded: what serving uses. Concurrent calls are safe, it only reads.
+
+    ``familiarity`` finds what ``neighbour_similarity`` would of the bank, by a faster way.
+    """
 
     def __init__(
         self,
@@ -103,6 +111,8 @@ class VersionPredictor:
         bank_vectors: Floats,
         answer_threshold: float,
         target_error: float,
+        *,
+        familiarity: Familiarity | None = None,
     ) -> None:
         if len(bank) != len(bank_vectors):
             message = f"{len(bank)} training texts and {len(bank_vectors)} vectors: {version}"
@@ -116,6 +126,7 @@ class VersionPredictor:
         self.target_error = target_error
         self._bank = tuple(bank)
         self._bank_vectors = bank_vectors
+        self._familiarity = familiarity
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, in order."""
@@ -134,14 +145,19 @@ class VersionPredictor:
             result.append(Prediction(ranked, float(score), float(sure), self.version))
         return result
 
-    def assess(
-        self, vectors: Floats, logits: Floats
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def assess(self, vectors: Floats, logits: Floats) -> Assessment:
         """Calibrated probabilities [n, classes], in-scope scores [n] and confidence [n]."""
-        similarity = neighbour_similarity(vectors, self._bank_vectors, NEIGHBOURS)
+        if self._familiarity is None:
+            similarity = neighbour_similarity(vectors, self._bank_vectors, NEIGHBOURS)
+        else:
+            similarity = self._familiarity(vectors)
         probabilities = self.confidence.probabilities(logits)
         scores = self.confidence.in_scope_scores(logits, similarity)
         return probabilities, scores, self.confidence.confidence(probabilities, scores)
+
+    def assess_texts(self, texts: Sequence[str]) -> Assessment:
+        """The same of texts, at least one."""
+        return self.assess(*self._forward(texts))
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Calibrated probabilities float64 [n, classes] in the order of ``labels``."""

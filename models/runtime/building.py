@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.confidence import NEIGHBOURS
 from models.registry import ModelRegistry, ModelVersion
 from models.runtime.files import (
     KINDS,
@@ -26,6 +27,7 @@ from models.runtime.files import (
     sum_of,
     write_verdict,
 )
+from models.runtime.nearest import NearestVectors
 from models.runtime.parity import ParityReport, compare, spread
 from models.runtime.session import IN_PROCESS, OnnxEncoder, OnnxReader
 from models.text_predictor import StoredClassifier, VersionPredictor
@@ -85,11 +87,13 @@ def _judge(registry: ModelRegistry, version: ModelVersion) -> Verdict:
         reason = f"its encoder cannot be exported: {runtime.failure}"
         return Verdict(version.name, manifest, digest, "torch", reason, {})
     texts = parity_texts(version)
-    reference = TextPredictor.load(version).probabilities(texts)
+    reference = TextPredictor.load(version).assess_texts(texts)
     reports: dict[str, ParityReport] = {}
     for kind in KINDS:
         graph = predictor_on(version, runtime, kind, threads=1, stored=stored)
-        reports[kind] = compare(kind, texts, reference, graph.probabilities)
+        reports[kind] = compare(
+            kind, texts, reference, graph.assess_texts, threshold=stored.answer_threshold
+        )
         if reports[kind].accepted:
             break
     return Verdict(
@@ -125,6 +129,7 @@ def predictor_on(
     """A version on one of its graphs. Raises ManifestMismatch when a file was changed."""
     parts = stored or StoredClassifier.read(version.folder)
     graph = IN_PROCESS.get(runtime, kind, threads)
+    nearest = NearestVectors(parts.bank_vectors, NEIGHBOURS, threads=graph.threads)
     return VersionPredictor(
         version.name,
         version.card,
@@ -135,6 +140,7 @@ def predictor_on(
         parts.bank_vectors,
         parts.answer_threshold,
         parts.target_error,
+        familiarity=nearest.similarity,
     )
 
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.runtime.files import TOKENIZER, EncoderRuntime
+from models.runtime.padding import padded_batches
 from models.spelling import FILE as SPELLING
 from models.spelling import Spelling, load_spelling
 from models.text_predictor import StoredClassifier
 from shared.errors import EncoderError
-from shared.finetuning.batching import inference_batches
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -114,7 +114,7 @@ class OnnxEncoder:
             return self.graph.run(ids, np.ones_like(ids))
         vectors = np.zeros((len(token_ids), self.dimensions), dtype=np.float32)
         lengths = np.fromiter((len(ids) for ids in token_ids), np.int64, len(token_ids))
-        for rows in inference_batches(lengths, TOKEN_BUDGET):
+        for rows in padded_batches(lengths, TOKEN_BUDGET):
             longest = int(lengths[rows].max())
             ids = np.full((len(rows), longest), self._pad_id, dtype=np.int64)
             for line, row in enumerate(rows.tolist()):

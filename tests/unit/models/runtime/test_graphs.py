@@ -15,7 +15,6 @@ from models.encoder import TextEncoder
 from models.prompt import SoftPrompt
 from models.runtime.export import write_graphs
 from models.runtime.files import EncoderRuntime, digest_of_folder, make_runtime
-from models.runtime.parity import Change, compare
 from models.runtime.session import LoadedGraphs, OnnxEncoder
 from shared.errors import ManifestMismatch
 from tests.fakes.tiny_encoders import tiny_encoder
@@ -84,26 +83,6 @@ def test_a_graph_is_in_memory_once(tmp_path: Path) -> None:
     encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder"), max_length=12)
     runtime, graphs = made(tmp_path, encoder), LoadedGraphs()
     assert graphs.get(runtime, "fp32", 1) is graphs.get(runtime, "fp32", 1)
-
-
-def test_the_gate_of_a_runtime_sees_what_moves() -> None:
-    reference = np.array([[0.9, 0.1], [0.2, 0.8]] * 100)
-    texts = [str(number) for number in range(200)]
-
-    def steady(asked: object) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        return np.array([reference[int(text)] for text in asked])  # type: ignore[attr-defined]
-
-    def with_mates(asked: object) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        found = steady(asked)
-        return found if len(found) == 1 else found[:, ::-1]
-
-    assert compare("int8", texts, reference, steady).accepted
-    moved = compare("int8", texts, reference, with_mates)
-    assert not moved.accepted
-    assert "among other texts: 0.00%" in moved.reason
-    other = compare("int8", texts, reference[:, ::-1], steady)
-    assert "against torch" in other.reason
-    assert Change.between(reference, reference - 0.03).objection() is not None
 
 
 def test_serving_from_graphs_imports_no_torch(tmp_path: Path) -> None:

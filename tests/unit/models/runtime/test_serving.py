@@ -15,9 +15,11 @@ from models.registry import ModelRegistry, ModelVersion
 from models.runtime import building
 from models.runtime.building import prepare_version
 from models.runtime.files import read_verdict, verdict_path
+from models.runtime.parity import Assess, ParityReport
 from models.runtime.serving import explain, load_predictor
 from models.runtime.session import OnnxReader
 from models.text_classifier import ClassificationHead, TextClassifier, TextPredictor
+from models.text_predictor import Assessment
 from shared.errors import NotFound
 from shared.records import Example
 from shared.settings import Settings
@@ -97,8 +99,9 @@ def test_torch_serves_where_every_graph_is_refused(
 ) -> None:
     real = building.compare
 
-    def refusing(kind: str, texts: list[str], reference: object, graph: object) -> object:
-        return real(kind, texts, np.asarray(reference)[:, ::-1] * 0, graph)  # type: ignore[arg-type]
+    def refusing(kind: str, texts: list[str], reference: Assessment, graph: Assess, **named: float
+    ) -> ParityReport:  # fmt: skip
+        return real(kind, texts, (reference[0] * 0, *reference[1:]), graph, **named)
 
     monkeypatch.setattr(building, "compare", refusing)
     version = registry.get("support")

@@ -1,0 +1,70 @@
+"""Nearest vectors found in 8 bits have the similarities that a product with all of them has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.runtime import nearest
+from models.runtime.nearest import FEW, MOST_DIFFERENCE, NearestVectors
+from shared.evaluation.open_set import neighbour_similarity
+
+pytestmark = pytest.mark.unit
+
+DIMENSIONS = 48
+
+
+def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Rows of length one."""
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def clusters(rows: int, spread: float, seed: int = 0) -> NDArray[np.float32]:
+    """Vectors about twenty centres, as a classifier's are."""
+    random = np.random.default_rng(seed)
+    centres = unit(np.random.default_rng(9).standard_normal((20, DIMENSIONS)))
+    noise = spread * random.standard_normal((rows, DIMENSIONS)) / np.sqrt(DIMENSIONS)
+    return unit(centres[random.integers(0, 20, rows)] + noise)
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.3, 3.0])
+def test_similarities_are_exact_alone_and_together(spread: float) -> None:
+    bank = clusters(4 * FEW, spread)
+    found = NearestVectors(bank, 5)
+    assert found.compressed
+    queries = np.concatenate([clusters(60, spread, 1), clusters(60, 3.0, 2)])
+    exact = neighbour_similarity(queries, bank, 5)
+    together = found.similarity(queries)
+    assert together.dtype == np.float64
+    assert np.abs(together - exact).max() < MOST_DIFFERENCE
+    alone = np.concatenate([found.similarity(queries[row : row + 1]) for row in range(20)])
+    assert np.allclose(alone, together[:20], atol=1e-6)
+
+
+def test_a_small_bank_is_compared_exactly() -> None:
+    bank = clusters(FEW, 0.3)
+    found = NearestVectors(bank, 5)
+    assert not found.compressed
+    queries = clusters(7, 0.3, 1)
+    assert np.array_equal(found.similarity(queries), neighbour_similarity(queries, bank, 5))
+    assert found.similarity(queries[:0]).shape == (0,)
+
+
+def test_an_index_that_misses_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Missing:
+        """Names the same rows for each query."""
+
+        def run(self, outputs: None, inputs: dict[str, NDArray[np.float32]]) -> list[object]:
+            rows = np.arange(nearest.CANDIDATES)[None]
+            return [np.repeat(rows, len(inputs["queries"]), axis=0)]
+
+    monkeypatch.setattr(nearest, "_session", lambda vectors, threads: Missing())
+    bank = clusters(2 * FEW, 0.3)
+    found = NearestVectors(bank, 5)
+    assert not found.compressed
+    assert "all are compared exactly" in caplog.text
+    queries = clusters(7, 0.3, 1)
+    assert np.array_equal(found.similarity(queries), neighbour_similarity(queries, bank, 5))
