@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -102,20 +103,28 @@ def train_supervised(
             judged = judged_labels(task, read)
             training, weights = LabelledTokens(training.texts, judged.truth), judged.weights
         objective = Supervised.of(recipe, training.truth, len(task.labels), weights)
-    if recipe.adversarial.kind != "none":
-        from shared.finetuning.adversarial import make_adversarial
-
-        objective = make_adversarial(objective, recipe.adversarial, encoder.embedding)
-    variants = None
+    variants: Callable[[int], TokenisedTexts] | None = None
     if recipe.augmentation.share:
         from shared.finetuning.augmentation import TextNoise
 
         noise = TextNoise(recipe.augmentation, recipe.seed)
         texts = [example.text for example in read]
 
-        def variants(epoch: int) -> TokenisedTexts:
+        def changed(epoch: int) -> TokenisedTexts:
             return encoder.tokenise(noise.vary(texts, epoch))
 
+        if recipe.augmentation.agreement:
+            from shared.finetuning.noised_copies import NoisedCopies
+
+            an_epoch = math.ceil(len(read) / recipe.batch_size)
+            weight = recipe.augmentation.agreement
+            objective = NoisedCopies(objective, changed, an_epoch, weight)
+        else:
+            variants = changed
+    if recipe.adversarial.kind != "none":
+        from shared.finetuning.adversarial import make_adversarial
+
+        objective = make_adversarial(objective, recipe.adversarial, encoder.embedding)
     held_out = task.validation
     outcome = train(
         classifier,

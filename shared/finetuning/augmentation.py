@@ -4,7 +4,8 @@ What stands in square brackets (a marked company, masked personal data) is never
 are English: for texts of another language set ``augmentation.openings=0``.
 
 ``TextNoise`` takes further augmenters: any object with ``augment(text, generator)`` that draws
-from the generator alone. A library's augmenter fits behind such an object; none is needed here.
+from the generator alone. Those that a recipe can name, a library's among them, are in
+``shared.finetuning.augmenters``.
 
 Source: Wei and Zou, "EDA: easy data augmentation techniques", 2019, arXiv:1901.11196; Karpukhin et
 al., "Training on synthetic noise improves robustness to natural noise", 2019, arXiv:1902.01509.
@@ -14,12 +15,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from shared.finetuning.method_settings import MethodSettings
+from shared.finetuning.augmenters import check_names, make_augmenters
+from shared.finetuning.method_settings import LISTED, MethodSettings
 
 BRACKETED = re.compile(r"(\[[^\]]*(?:\]|$))")
 """What is kept as it is; a bracket that is never closed keeps all that follows."""
@@ -41,6 +43,21 @@ class AugmentationSettings(MethodSettings):
     openings: float = Field(
         default=0.3, ge=0, le=1, description="share of the changed texts with an opening before"
     )
+    augmenters: Annotated[tuple[str, ...], LISTED] = Field(
+        default=(), description="further ones for changed texts: phrasing, textnoisr"
+    )
+    agreement: float = Field(
+        default=0.0,
+        ge=0,
+        description="weight of how far answers to changed copies are from those to the texts; "
+        "above 0 every text is read twice",
+    )
+
+    @field_validator("augmenters")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        check_names(names)
+        return names
 
 
 class Augmenter(Protocol):
@@ -52,14 +69,17 @@ class Augmenter(Protocol):
 
 
 class TextNoise:
-    """Texts as they are read in an epoch: the same for one seed, epoch and place in the list."""
+    """Texts as they are read in an epoch: the same for one seed, epoch and place in the list.
+
+    SettingsError where the settings name an augmenter whose package is not installed.
+    """
 
     def __init__(
         self, settings: AugmentationSettings, seed: int, augmenters: Sequence[Augmenter] = ()
     ) -> None:
         self.settings = settings
         self.seed = seed
-        self.augmenters = tuple(augmenters)
+        self.augmenters = (*make_augmenters(settings), *augmenters)
 
     def vary(self, texts: Sequence[str], epoch: int) -> list[str]:
         """The texts, ``share`` of them changed; none is blank that was not blank before."""
