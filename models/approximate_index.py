@@ -16,20 +16,27 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.vector_index import (
+    Allowed,
     FlatIndex,
     Hit,
     Vectors,
+    among,
     checked_queries,
     checked_vectors,
     hits_of,
+    nearest_rows,
 )
 from shared.errors import UnreadableFile
 
 EXACT_UP_TO = 200_000
 GRAPH_UP_TO = 2_000_000
 """Beyond this a graph takes too long to build every night, and its links too much memory."""
+
+FEW_PASS = 8
+"""Where fewer than one in so many rows is allowed, all of them are looked at."""
 
 
 class _ApproximateIndex:
@@ -76,6 +83,14 @@ class _ApproximateIndex:
             similarities[short], rows[short] = self._exact(wanted[short], count)
         return hits_of(self.ids, rows, similarities)
 
+    def nearest(self, query: Vectors, count: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """At most ``count`` allowed rows, the nearest first; exact where few are allowed."""
+        few = int(np.count_nonzero(allowed)) * FEW_PASS < len(allowed)
+        padded = np.pad(query, (0, self._faiss.d - self.dimensions))
+        if few:
+            return self._every(padded, count, allowed)
+        return nearest_rows(self._faiss, padded, count, self._parameters(count, allowed))
+
     def save(self, path: Path) -> None:
         """Write one safetensors file that holds the index, its ids and how far it looks."""
         from safetensors.numpy import save_file
@@ -119,8 +134,12 @@ class _ApproximateIndex:
         _ApproximateIndex.__init__(loaded, ids, dimensions, index, looks)
         return loaded
 
-    def _parameters(self, count: int) -> Any:
+    def _parameters(self, count: int, allowed: Allowed = None) -> Any:
         """What FAISS is told of one search for that many neighbours."""
+        raise NotImplementedError
+
+    def _every(self, query: Vectors, count: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """The rows that ``nearest`` gives, all allowed ones looked at."""
         raise NotImplementedError
 
     def _exact(self, queries: Vectors, count: int) -> tuple[Vectors, Any]:
@@ -161,10 +180,12 @@ class IvfIndex(_ApproximateIndex):
             index.add(points)
         super().__init__(ids, matrix.shape[1], index, looks or max(1, math.ceil(count / 8)))
 
-    def _parameters(self, count: int) -> Any:
-        faiss = _faiss()
+    def _parameters(self, count: int, allowed: Allowed = None) -> Any:
+        return among(allowed, "SearchParametersIVF", nprobe=min(self.looks, self._faiss.nlist))
 
-        return faiss.SearchParametersIVF(nprobe=min(self.looks, self._faiss.nlist))
+    def _every(self, query: Vectors, count: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+        every = among(allowed, "SearchParametersIVF", nprobe=self._faiss.nlist)
+        return nearest_rows(self._faiss, query, count, every)
 
     def _exact(self, queries: Vectors, count: int) -> tuple[Vectors, Any]:
         faiss = _faiss()
@@ -203,10 +224,11 @@ class HnswSnapshot(_ApproximateIndex):
         index.add(points)
         super().__init__(ids, matrix.shape[1], index, looks)
 
-    def _parameters(self, count: int) -> Any:
-        faiss = _faiss()
+    def _parameters(self, count: int, allowed: Allowed = None) -> Any:
+        return among(allowed, "SearchParametersHNSW", efSearch=max(self.looks, count))
 
-        return faiss.SearchParametersHNSW(efSearch=max(self.looks, count))
+    def _every(self, query: Vectors, count: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return nearest_rows(self._faiss.storage, query, count, among(allowed))
 
     def _exact(self, queries: Vectors, count: int) -> tuple[Vectors, Any]:
         found: tuple[Vectors, Any] = self._faiss.storage.search(queries, count)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from shared.errors import UnreadableFile
 
 Vectors = NDArray[np.float32]
+Allowed = NDArray[np.bool_] | None
+"""Whether each row may be found, bool [n]; None where all may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,15 @@ class VectorIndex(Protocol):
 
     def search(self, queries: Vectors, k: int) -> list[list[Hit]]:
         """At most ``k`` hits a query (float32 [n, dimensions]), the nearest first."""
+        ...
+
+
+class FilteredIndex(Protocol):
+    """Finds rows that lie nearest to a query among those that are allowed."""
+
+    def nearest(self, query: Vectors, count: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """At most ``count`` rows int64 for a query float32 [d], nearest first; ``allowed`` is
+        bool [n]. Fewer where fewer are allowed, or where the search met no more of them."""
         ...
 
 
@@ -73,6 +84,10 @@ class FlatIndex:
             return [[] for _ in wanted]
         similarities, rows = self._faiss.search(wanted, min(k, len(self)))
         return hits_of(self.ids, rows, similarities)
+
+    def nearest(self, query: Vectors, count: int, allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """At most ``count`` allowed rows, the nearest first."""
+        return nearest_rows(self._faiss, query, count, among(allowed))
 
     def save(self, path: Path) -> None:
         """Write one safetensors file that holds the vectors and their ids."""
@@ -133,3 +148,23 @@ def hits_of(ids: Sequence[str], rows: NDArray[np.int64], similarities: Vectors) 
         ]
         for found, scores in zip(rows.tolist(), similarities.tolist(), strict=True)
     ]
+
+
+def among(allowed: Allowed, kind: str = "SearchParameters", **looks: int) -> Any:
+    """What tells FAISS to look at the allowed rows alone, and how far."""
+    import faiss
+
+    own: Any = faiss  # its stubs know another way to make a selector
+    if allowed is None or allowed.all():
+        return getattr(own, kind)(**looks)
+    selector = own.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+    return getattr(own, kind)(sel=selector, **looks)
+
+
+def nearest_rows(index: Any, query: Vectors, count: int, parameters: Any) -> NDArray[np.int64]:
+    """The rows int64 that a FAISS index finds for one query float32 [d], no empty places."""
+    if not index.ntotal:
+        return np.zeros(0, np.int64)
+    asked = np.ascontiguousarray(query[None], np.float32)
+    rows: NDArray[np.int64] = index.search(asked, min(count, index.ntotal), params=parameters)[1][0]
+    return rows[rows >= 0]

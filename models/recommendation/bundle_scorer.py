@@ -30,11 +30,6 @@ Flags = NDArray[np.bool_]
 BY_TEXT = Blend(decay=0.8, text=1.0, new_text=1.0, popular=0.01)
 """Where nothing is fitted yet."""
 
-SPARE = 400
-"""Of a catalogue too large to score whole so many candidates more than wanted are taken, so that
-what filters and variety leave out has others in its place."""
-
-
 FEW = 6
 """Up to one in so many of the items' texts are picked out; of more, all are read."""
 
@@ -113,7 +108,7 @@ class BundleScorer:
             if self._behaviour is not None:
                 folded = self._behaviour.fold_in(self._known(history))
             rows = self._shortlist.rows(
-                folded, user, float(popular), allowed=allowed, wanted=wanted + SPARE
+                folded, user, float(popular), allowed=allowed, wanted=wanted
             )
             behaved = self._factors[rows] @ folded
         else:

@@ -10,13 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.approximate_index import choose_index
-from models.vector_index import VectorIndex
+from models.eight_bit_index import EightBitIndex
+from models.vector_index import FilteredIndex
 from shared.histories import Rows, Weights
 
 Floats = NDArray[np.float32]
 
-FEW_PASS = 8
-"""Where fewer than one in so many items is allowed all of them are looked at."""
+SCANNED_UP_TO = 500_000
+"""Up to so many items all are looked at, at eight bits; beyond, a part of them (HNSW, IVF)."""
+
+SPARE = 400
+"""So many more than wanted are taken: eight bits confuse near equals, and what variety leaves out
+has others in its place."""
 
 
 class Shortlist:
@@ -26,11 +31,15 @@ class Shortlist:
     """
 
     def __init__(self, factors: Floats, texts: Floats, popularity: Weights) -> None:
-        joined = np.hstack([factors, texts, popularity[:, None]])
-        self._vectors = np.ascontiguousarray(joined, np.float32)
-        ids = [str(row) for row in range(len(self._vectors))]
-        self._index: VectorIndex = choose_index(len(ids))(ids, self._vectors)
-        self._popular_first = np.argsort(-popularity, kind="stable")
+        joined = np.hstack([factors, texts, popularity[:, None]]).astype(np.float32, copy=False)
+        count = len(joined)
+        self._index: FilteredIndex = (
+            EightBitIndex(joined)
+            if count <= SCANNED_UP_TO
+            else choose_index(count)([str(row) for row in range(count)], joined)
+        )
+        order = np.argsort(-popularity, kind="stable")
+        self._popular: Rows = order[: np.count_nonzero(popularity)]
 
     def rows(
         self,
@@ -41,25 +50,28 @@ class Shortlist:
         allowed: NDArray[np.bool_],
         wanted: int,
     ) -> Rows:
-        """Rows int64 among the allowed (bool [n]): at least ``wanted`` of them, or all there are.
+        """Rows int64 among the allowed (bool [n]): more than ``wanted`` of them, or all there are.
 
         ``factors`` float32 [f] and ``text`` float32 [d] are the user's, ``popular`` how much
-        popularity counts. The most popular are among them; where few are allowed, or the search
-        found too few of those, all are looked at.
+        popularity counts. The ``wanted`` most popular are among them: neither eight bits nor
+        neighbourhoods tell these well from others that nobody takes.
         """
-        query = np.concatenate([factors, text, [popular]]).astype(np.float32)
-        passing = int(allowed.sum())
-        if passing <= wanted:
+        asked = wanted + SPARE
+        if int(np.count_nonzero(allowed)) <= asked:
             return np.flatnonzero(allowed)
-        found = np.zeros(0, np.int64)
-        if passing * FEW_PASS >= len(allowed):
-            asked = min(len(allowed), 2 * wanted * len(allowed) // passing)
-            hits = self._index.search(query[None], asked)[0]
-            found = np.fromiter((int(hit.id) for hit in hits), np.int64, len(hits))
-            found = found[allowed[found]][:wanted]
-        if len(found) < wanted:
-            rows = np.flatnonzero(allowed)
-            scores = self._vectors[rows] @ query
-            found = rows[np.argpartition(-scores, wanted - 1)[:wanted]]
-        first = self._popular_first[allowed[self._popular_first]][:wanted]
-        return np.union1d(found, first)
+        query = np.concatenate([factors, text, [popular]]).astype(np.float32)
+        found = self._index.nearest(query, asked, allowed)
+        if len(found) < asked:
+            return np.flatnonzero(allowed)
+        first = self._most_popular(allowed, wanted)
+        return np.union1d(found, first) if len(first) else found
+
+    def _most_popular(self, allowed: NDArray[np.bool_], wanted: int) -> Rows:
+        """The most popular of the allowed rows, as many as are wanted or anybody took."""
+        looked = 2 * wanted
+        while True:
+            first = self._popular[:looked]
+            found = first[allowed[first]]
+            if len(found) >= wanted or len(first) == len(self._popular):
+                return found[:wanted]
+            looked *= 4

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from models.recommendation.als import AlsOptions, ImplicitAls
 from models.recommendation.behaviour import FactorBehaviour, LinearBehaviour
-from models.recommendation.bundle_scorer import SPARE, BundleScorer, unfitted_scorer
+from models.recommendation.bundle_scorer import BundleScorer, unfitted_scorer
 from models.recommendation.fitting import text_only
 from models.recommendation.item_texts import ItemTexts
 from models.recommendation.recipe import MOST_ITEMS_SOLVED
 from models.recommendation.recommender import Blend
 from models.recommendation.scoring import PARTS, ItemScores
+from models.recommendation.shortlist import SPARE
 from models.recommendation.text_features import unit_rows
 from shared.catalogue import CatalogueItem
 from shared.histories import Histories, UserHistory
