@@ -283,7 +283,7 @@ def calibrate(
 ) -> tuple[TextPredictor, SelectiveThreshold]:
     """Fit temperature and confidence, and choose the answer threshold, on validation alone.
 
-    Out-of-scope texts of the training split join in: nothing was trained on them. Without a
+    Out-of-scope texts of the training split join in where nothing was trained on them. Without a
     validation example nothing can be certified, and every message goes to a person.
     """
     classifier.eval()
@@ -292,7 +292,7 @@ def calibrate(
     report.start("training examples again", len(known))
     vectors = classifier.encoder.embed([e.text for e in known], report=report)
     report.finish()
-    strays = [e for e in (*splits.train, *splits.validation) if not e.in_scope]
+    strays = task.strays
     judged = [*in_scope(splits.validation, labels), *strays]
     truth = np.concatenate(
         [class_numbers([e for e in judged if e.in_scope], labels), np.full(len(strays), -1)]

@@ -182,7 +182,7 @@ def _label(teacher: TextClassifier, before: PretrainedVectors, task: FittingTask
     """
     teacher.eval()
     known, held_out = task.training, task.validation
-    strays = _strays(task)
+    strays = task.strays
     judged = [*held_out, *strays]
     texts = [*(e.text for e in known), *_judged_texts(task), *task.unlabelled]
     task.report.start("labelling", len(texts))
@@ -254,13 +254,8 @@ def _expected_accuracy(vectors: NDArray[np.float32], task: FittingTask) -> float
     return min(0.99, max(right / len(truth), 1.5 / len(task.labels)))
 
 
-def _strays(task: FittingTask) -> list[Example]:
-    """Labelled as of no class: they tell the teacher what it should not be sure of."""
-    return [e for e in (*task.splits.train, *task.splits.validation) if not e.in_scope]
-
-
 def _judged_texts(task: FittingTask) -> list[str]:
-    return [e.text for e in (*task.validation, *_strays(task))]
+    return [e.text for e in (*task.validation, *task.strays)]
 
 
 def _place(task: FittingTask, number: int) -> Path | None:

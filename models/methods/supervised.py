@@ -18,6 +18,7 @@ from shared.finetuning.batching import TokenisedTexts
 from shared.finetuning.linear_head import choose_linear_head, class_means, fit_linear_head
 from shared.finetuning.loop import LabelledTokens, train
 from shared.finetuning.objectives import Objective, Supervised
+from shared.finetuning.outliers import Exposed
 from shared.finetuning.zero_shot import class_vectors, zero_shot_head
 from shared.records import Example
 
@@ -89,26 +90,28 @@ def train_supervised(
     """Train by the recipe on the training examples, or on others, and in place.
 
     ``objective`` takes the place of the labels' own; augmentation, adversarial changes and weights
-    of doubtful labels are the recipe's. ``identity`` tells what else a checkpoint depends on.
+    of doubtful labels are the recipe's. The task's outliers are read with all of them. ``identity``
+    tells what else a checkpoint depends on.
     """
     recipe, encoder = task.recipe, classifier.encoder
     encoder.set_dropout(recipe.dropout, recipe.attention_dropout)
     read = task.training if examples is None else list(examples)
-    training = task.tokens(encoder, read)
+    strays = task.outliers * recipe.outliers.repeated
+    texts = [example.text for example in (*read, *strays)]
+    truth = task.numbers(read)
     if objective is None:
         weights = None
         if recipe.noise.kind != "none":
             from models.methods.noisy_labels import judged_labels
 
             judged = judged_labels(task, read)
-            training, weights = LabelledTokens(training.texts, judged.truth), judged.weights
-        objective = Supervised.of(recipe, training.truth, len(task.labels), weights)
+            truth, weights = judged.truth, judged.weights
+        objective = Supervised.of(recipe, truth, len(task.labels), weights)
     variants: Callable[[int], TokenisedTexts] | None = None
     if recipe.augmentation.share:
         from shared.finetuning.augmentation import TextNoise
 
         noise = TextNoise(recipe.augmentation, recipe.seed)
-        texts = [example.text for example in read]
 
         def changed(epoch: int) -> TokenisedTexts:
             return encoder.tokenise(noise.vary(texts, epoch))
@@ -116,7 +119,7 @@ def train_supervised(
         if recipe.augmentation.agreement:
             from shared.finetuning.noised_copies import NoisedCopies
 
-            an_epoch = math.ceil(len(read) / recipe.batch_size)
+            an_epoch = math.ceil(len(texts) / recipe.batch_size)
             weight = recipe.augmentation.agreement
             objective = NoisedCopies(objective, changed, an_epoch, weight)
         else:
@@ -125,10 +128,13 @@ def train_supervised(
         from shared.finetuning.adversarial import make_adversarial
 
         objective = make_adversarial(objective, recipe.adversarial, encoder.embedding)
+    if strays:
+        objective = Exposed(objective, len(read), recipe.outliers.weight)
+        truth = np.append(truth, np.full(len(strays), len(task.labels)))
     held_out = task.validation
     outcome = train(
         classifier,
-        training,
+        LabelledTokens(encoder.tokenise(texts), truth),
         task.tokens(encoder, held_out) if held_out else None,
         classes=len(task.labels),
         recipe=recipe,
@@ -137,7 +143,7 @@ def train_supervised(
         objective=objective,
         variants=variants,
         checkpoints=task.checkpoints,
-        identity=_identity(read, task, encoder.name, identity),
+        identity=_identity([*read, *strays], task, encoder.name, identity),
         resume=task.resume,
     )
     return FittedModule(classifier, outcome)

@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.confidence import ENOUGH_STRAYS
 from models.encoder import TextEncoder
 from models.text_classifier import TextClassifier, TextPredictor
 from shared.finetuning.hardware import Hardware
 from shared.finetuning.loop import LabelledTokens, TrainingOutcome
+from shared.finetuning.methods import METHODS
 from shared.finetuning.progress import ProgressReporter
 from shared.finetuning.recipe import Recipe
 from shared.records import Example, Splits
+
+LEARNING = ("full", "lora")
+"""Ways that train by the loop over examples, and so can read some of no class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,25 @@ class FittingTask:
     def validation(self) -> list[Example]:
         """The validation examples of the classes that are trained."""
         return in_scope(self.splits.validation, self.labels)
+
+    @property
+    def outliers(self) -> list[Example]:
+        """Out-of-scope training examples that are learnt as such.
+
+        None where validation has too few of its own to tell afterwards how sure a text is: then
+        those of the training part stay unread, for that.
+        """
+        held = sum(not example.in_scope for example in self.splits.validation)
+        learns = self.recipe.outliers.weight > 0 and METHODS[self.recipe.method].way in LEARNING
+        if not learns or held < ENOUGH_STRAYS:
+            return []
+        return [example for example in self.splits.train if not example.in_scope]
+
+    @property
+    def strays(self) -> list[Example]:
+        """Out-of-scope examples that nothing was trained on, to judge by."""
+        read = self.splits.train if not self.outliers else ()
+        return [e for e in (*read, *self.splits.validation) if not e.in_scope]
 
     def numbers(self, examples: Sequence[Example]) -> NDArray[np.int64]:
         """The class number of each example, int64[n]."""

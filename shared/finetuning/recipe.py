@@ -18,6 +18,7 @@ from shared.finetuning.low_rank import LowRankSettings
 from shared.finetuning.method_settings import LISTED
 from shared.finetuning.methods import METHODS, Method
 from shared.finetuning.noisy_labels import NoisyLabelSettings
+from shared.finetuning.outliers import OutlierSettings
 from shared.finetuning.prompts import PromptSettings
 from shared.finetuning.pruning import PruningSettings
 from shared.finetuning.self_training import SelfTrainingSettings
@@ -135,6 +136,9 @@ class Recipe(BaseModel):
     pruning: PruningSettings = Field(default=PruningSettings(), description="what is dropped")
     noise: NoisyLabelSettings = Field(
         default=NoisyLabelSettings(), description="labels that are probably wrong"
+    )
+    outliers: OutlierSettings = Field(
+        default=OutlierSettings(), description="training texts of no class"
     )
     seed: int = Field(default=1, ge=0, lt=2**32, description="of shuffling and dropout")
 
