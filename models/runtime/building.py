@@ -41,7 +41,7 @@ RECOMMENDER = "recommender"
 def prepare_version(
     registry: ModelRegistry, version: ModelVersion, *, again: bool = False
 ) -> Verdict | None:
-    """The graphs of a version, and the verdict on them; made once unless ``again``.
+    """The graphs of a version, and the verdict on them; made once a format unless ``again``.
 
     None for a version without a text classifier. Whatever fails leaves it to torch, and says so:
     a promotion never fails of it.
@@ -50,7 +50,8 @@ def prepare_version(
         _prepare_bundle(registry, version)
         return None
     try:
-        if not again and (found := read_verdict(version)) is not None:
+        found = read_verdict(version)
+        if not again and found is not None and found.digest in ("", digest_of_version(version)):
             return found
         registry.verify(version)
         verdict = _judge(registry, version)

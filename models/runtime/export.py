@@ -102,7 +102,7 @@ def write_int8_graph(encoder: TextEncoder, source: Path, path: Path, texts: Sequ
     for rows in inference_batches(tokens.lengths, 512):
         ids, mask = tokens.batch(rows)
         batches.append((ids.numpy(), mask.numpy()))
-    write_quantised(source, path, batches)
+    write_quantised(source, path, batches, encoder.max_length)
 
 
 def _facts(encoder: TextEncoder) -> dict[str, Any]:

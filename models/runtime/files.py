@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from models.registry import ModelVersion
 
 FORMAT = 2
-"""Of the graphs: another number makes them anew."""
+"""Of the graph of a plain encoder, in fp32: another number makes it anew."""
+
+VERSION_FORMAT = 3
+"""The same of a version's graphs; one that was judged before keeps its own until it is prepared."""
 
 RUNTIMES = "runtimes"
 FACTS = "runtime.json"
@@ -86,24 +89,24 @@ def digest_of_folder(folder: Path) -> str:
     files = {path for pattern in _ENCODER_FILES for path in folder.rglob(pattern)}
     if not files:
         raise RegistryError(f"{folder} holds no encoder", path=str(folder))
-    return _digest({path.relative_to(folder).as_posix(): sum_of(path) for path in files})
+    sums = {path.relative_to(folder).as_posix(): sum_of(path) for path in files}
+    return _digest(sums, FORMAT)
 
 
 def digest_of_version(version: ModelVersion) -> str:
     """The digest of a version's encoder, out of its manifest: verify the version first."""
     manifest = json.loads((version.folder / "manifest.json").read_text(encoding="utf-8"))
-    return _digest(
-        {
-            path.removeprefix("encoder/"): entry["sha256"]
-            for path, entry in manifest["files"].items()
-            if path.startswith("encoder/")
-        }
-    )
+    sums = {
+        path.removeprefix("encoder/"): entry["sha256"]
+        for path, entry in manifest["files"].items()
+        if path.startswith("encoder/")
+    }
+    return _digest(sums, VERSION_FORMAT)
 
 
-def _digest(sums: Mapping[str, str]) -> str:
+def _digest(sums: Mapping[str, str], form: int) -> str:
     lines = [f"{name}\0{value}\n" for name, value in sorted(sums.items())]
-    return hashlib.sha256("".join([f"format {FORMAT}\n", *lines]).encode()).hexdigest()
+    return hashlib.sha256("".join([f"format {form}\n", *lines]).encode()).hexdigest()
 
 
 def read_runtime(root: Path, digest: str) -> EncoderRuntime | None:
@@ -134,7 +137,7 @@ def make_runtime(
         try:
             facts = dict(write(incoming))
             made = sorted(path for path in incoming.iterdir() if path.is_file())
-            facts |= {"format": FORMAT, "files": {path.name: sum_of(path) for path in made}}
+            facts |= {"files": {path.name: sum_of(path) for path in made}}
             text = json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
             (incoming / FACTS).write_text(text, encoding="utf-8")
             incoming.chmod(0o755)

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Batch = tuple[NDArray[np.int64], NDArray[np.int64]]
-Floats = NDArray[np.float32]
+from models.runtime.activations import Batch, Floats, Reach, reaches_of
+from models.runtime.fusing import ATTENTION, CONTRIBUTED, fused
 
 SMOOTHING = 0.8
 """Share of an activation's reach that its weights take over, as a power. On 400 validation texts of
@@ -27,15 +27,16 @@ Banking77 99.75 % keep torch's class at 0.65, all do at 0.8 and 0.9."""
 LARGE_TABLE = 4_096
 """Rows from which a table of embeddings is stored in 8 bits."""
 
-CONTRIBUTED = "com.microsoft"
 
+def write_quantised(source: Path, path: Path, batches: Sequence[Batch], longest: int) -> None:
+    """Write the graph of ``source`` in 8 bits, its scales measured on these batches.
 
-def write_quantised(source: Path, path: Path, batches: Sequence[Batch]) -> None:
-    """Write the graph of ``source`` in 8 bits, its scales measured on these batches."""
+    ``longest`` is the tokens of the longest input.
+    """
     import onnx
     from onnx import numpy_helper
 
-    model = onnx.load(str(source))
+    model = fused(onnx.load(str(source)), batches, longest)
     graph = model.graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
     weights = {
@@ -51,7 +52,7 @@ def write_quantised(source: Path, path: Path, batches: Sequence[Batch]) -> None:
             if node.op_type == "MatMul" and node.input[1] in weights
         )
     )
-    reaches = _reaches(model, inputs, batches)
+    reaches = reaches_of(model, inputs, batches)
     made = _Quantiser(graph, stored, weights, reaches)
     nodes = [new for node in graph.node for new in made.replaced(node)]
     del graph.node[:]
@@ -63,46 +64,6 @@ def write_quantised(source: Path, path: Path, batches: Sequence[Batch]) -> None:
     if all(opset.domain != CONTRIBUTED for opset in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(CONTRIBUTED, 1))
     onnx.save(model, str(path))
-
-
-class _Reach:
-    """Least and greatest value of each channel of an activation, float32 [channels]."""
-
-    def __init__(self) -> None:
-        self.least: Floats | None = None
-        self.greatest: Floats | None = None
-
-    def see(self, values: Floats, mask: NDArray[np.int64]) -> None:
-        rows = values.reshape(-1, values.shape[-1])
-        if values.ndim == 3 and values.shape[:2] == mask.shape:
-            rows = rows[mask.ravel() > 0]
-        least, greatest = rows.min(axis=0), rows.max(axis=0)
-        self.least = least if self.least is None else np.minimum(self.least, least)
-        self.greatest = greatest if self.greatest is None else np.maximum(self.greatest, greatest)
-
-
-def _reaches(model: Any, names: Sequence[str], batches: Sequence[Batch]) -> dict[str, _Reach]:
-    """What the activations of these names reach on the batches."""
-    import onnx
-    import onnxruntime
-
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    watched.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
-    )
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        watched.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    reaches = {name: _Reach() for name in names}
-    for ids, mask in batches:
-        found = session.run(list(names), {"input_ids": ids, "attention_mask": mask})
-        for name, values in zip(names, found, strict=True):
-            reaches[name].see(values, mask)
-    return reaches
 
 
 def _biases(
@@ -131,6 +92,39 @@ def _biases(
     return found
 
 
+def _merged(
+    graph: Any, weights: dict[str, NDArray[Any]], biases: dict[str, tuple[Any, str]]
+) -> dict[str, list[Any]]:
+    """By an attention's output: the products of its queries, keys and values, where these can go
+    into its node. They are of one input and as wide as each other, nothing else reads them, and
+    what attention gives is read by products alone."""
+    makers = {node.output[0]: node for node in graph.node}
+    makers |= {sum_.output[0]: makers[name] for name, (sum_, _) in biases.items()}
+    readers: dict[str, list[Any]] = {output.name: [None] for output in graph.output}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+
+    def is_product(node: Any) -> bool:
+        return bool(node is not None and node.op_type == "MatMul" and node.input[1] in weights)
+
+    found = {}
+    for node in graph.node:
+        if node.op_type != ATTENTION:
+            continue
+        products: list[Any] = [makers.get(name) for name in node.input[:3]]
+        reading = readers.get(node.output[0], [])
+        if (
+            all(map(is_product, products))
+            and all(len(readers[name]) == 1 for name in node.input[:3])
+            and len({product.input[0] for product in products}) == 1
+            and len({weights[product.input[1]].shape for product in products}) == 1
+            and all(is_product(one) and one.input[0] == node.output[0] for one in reading)
+        ):
+            found[node.output[0]] = products
+    return found
+
+
 class _Quantiser:
     """Gives the nodes that stand in a node's place, and adds what they need to the graph."""
 
@@ -139,7 +133,7 @@ class _Quantiser:
         graph: Any,
         stored: dict[str, Any],
         weights: dict[str, NDArray[Any]],
-        reaches: dict[str, _Reach],
+        reaches: dict[str, Reach],
     ) -> None:
         self._graph = graph
         self._stored = stored
@@ -148,11 +142,17 @@ class _Quantiser:
         self._inputs: dict[str, Floats] = {}
         self._biases = _biases(graph, stored, weights)
         self._added = {sum_.output[0] for sum_, _ in self._biases.values()}
+        self._merged = _merged(graph, weights, self._biases)
+        self._in_attention = {
+            product.output[0] for products in self._merged.values() for product in products
+        }
 
     def replaced(self, node: Any) -> list[Any]:
         """The node itself, or its form in 8 bits; none where its work is done by another."""
-        if node.output[0] in self._added:
+        if node.output[0] in self._added or node.output[0] in self._in_attention:
             return []
+        if node.output[0] in self._merged:
+            return self._attention(node)
         if node.op_type == "MatMul" and node.input[1] in self._weights:
             return self._product(node)
         if node.op_type == "Gather" and node.input[0] in self._stored:
@@ -164,10 +164,9 @@ class _Quantiser:
 
         source, name = node.input[0], node.input[1]
         new, smoothing = self._quantised_input(source)
-        weight = self._weights[name].astype(np.float32) * smoothing[:, None]
-        scales = np.maximum(np.abs(weight).max(axis=0) / 127, np.float32(1e-12))
-        self._add(f"{name}_q8", np.round(weight / scales).astype(np.int8))
-        self._add(f"{name}_scale", scales.astype(np.float32))
+        whole, scales = self._quantised_weight(name, smoothing)
+        self._add(f"{name}_q8", whole)
+        self._add(f"{name}_scale", scales)
         operands = [f"{source}_q8", f"{name}_q8", f"{source}_scale", f"{name}_scale"]
         operands.append(f"{source}_zero")
         outputs = list(node.output)
@@ -184,6 +183,51 @@ class _Quantiser:
         )
         return [*new, product]
 
+    def _quantised_weight(self, name: str, smoothing: Floats) -> tuple[NDArray[np.int8], Floats]:
+        """Integers [channels, columns] and the scale of each column."""
+        weight = self._weights[name].astype(np.float32) * smoothing[:, None]
+        scales = np.maximum(np.abs(weight).max(axis=0) / 127, np.float32(1e-12))
+        return np.round(weight / scales).astype(np.int8), scales.astype(np.float32)
+
+    def _attention(self, node: Any) -> list[Any]:
+        """Attention with its three products, in one node.
+
+        Its own scale is one over the root of a head's size: what differs is put on the queries.
+        The smoothing of what it gives is put on the values.
+        """
+        from onnx import helper, numpy_helper
+
+        output = node.output[0]
+        products = self._merged[output]
+        source = products[0].input[0]
+        new, smoothing = self._quantised_input(source)
+        has = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        size = self._weights[products[0].input[1]].shape[1] // has["num_heads"]
+        after = (has["scale"] * size**0.5, 1.0, 1 / self._smoothing(output))
+        wholes, scales, biases = [], [], []
+        for product, factor in zip(products, after, strict=True):
+            whole, scale = self._quantised_weight(product.input[1], smoothing)
+            bias = np.zeros(len(scale), dtype=np.float32)
+            if product.output[0] in self._biases:
+                bias = numpy_helper.to_array(self._stored[self._biases[product.output[0]][1]])
+            wholes.append(whole)
+            scales.append(scale * factor)
+            biases.append(bias * factor)
+        self._add(f"{output}_weight", np.concatenate(wholes, axis=1))
+        self._add(f"{output}_weight_scale", np.concatenate(scales).astype(np.float32))
+        self._add(f"{output}_bias", np.concatenate(biases).astype(np.float32))
+        operands = [f"{source}_q8", f"{output}_weight", f"{output}_bias", f"{source}_scale"]
+        operands += [f"{output}_weight_scale", node.input[4], f"{source}_zero"]
+        made = helper.make_node(
+            "QAttention",
+            operands,
+            [output],
+            name=f"{node.name}_q8",
+            domain=CONTRIBUTED,
+            num_heads=has["num_heads"],
+        )
+        return [*new, made]
+
     def _quantised_input(self, source: str) -> tuple[list[Any], Floats]:
         """The nodes that bring an activation to 8 bits, and what its channels were divided by.
 
@@ -194,27 +238,31 @@ class _Quantiser:
         if source in self._inputs:
             return [], self._inputs[source]
         reach = self._reaches[source]
-        assert reach.least is not None
-        assert reach.greatest is not None
-        far = np.maximum(np.maximum(-reach.least, reach.greatest), 1e-5)
-        strong = np.maximum(self._strength(source), 1e-5)
-        smoothing = np.maximum(far**SMOOTHING / strong ** (1 - SMOOTHING), 1e-5)
-        smoothing = (smoothing / np.exp(np.log(smoothing).mean())).astype(np.float32)
+        smoothing = self._smoothing(source)
         least = min(0.0, float((reach.least / smoothing).min()))
         greatest = max(0.0, float((reach.greatest / smoothing).max()))
         scale = max((greatest - least) / 255, 1e-12)
         zero = int(np.clip(round(-least / scale), 0, 255))
         self._inputs[source] = smoothing
-        self._add(f"{source}_smooth", (1 / smoothing).astype(np.float32))
         self._add(f"{source}_scale", np.array(scale, dtype=np.float32))
         self._add(f"{source}_zero", np.array(zero, dtype=np.uint8))
-        smooth = helper.make_node("Mul", [source, f"{source}_smooth"], [f"{source}_smoothed"])
+        smoothed, new = source, []
+        if source not in self._merged:
+            smoothed = f"{source}_smoothed"
+            self._add(f"{source}_smooth", (1 / smoothing).astype(np.float32))
+            new = [helper.make_node("Mul", [source, f"{source}_smooth"], [smoothed])]
         quantise = helper.make_node(
-            "QuantizeLinear",
-            [f"{source}_smoothed", f"{source}_scale", f"{source}_zero"],
-            [f"{source}_q8"],
+            "QuantizeLinear", [smoothed, f"{source}_scale", f"{source}_zero"], [f"{source}_q8"]
         )
-        return [smooth, quantise], self._inputs[source]
+        return [*new, quantise], smoothing
+
+    def _smoothing(self, source: str) -> Floats:
+        """What the channels of an activation are divided by, float32 [channels]; mean (log) 1."""
+        reach = self._reaches[source]
+        far = np.maximum(np.maximum(-reach.least, reach.greatest), 1e-5)
+        strong = np.maximum(self._strength(source), 1e-5)
+        smoothing = np.maximum(far**SMOOTHING / strong ** (1 - SMOOTHING), 1e-5)
+        return np.asarray(smoothing / np.exp(np.log(smoothing).mean()), dtype=np.float32)
 
     def _strength(self, source: str) -> Floats:
         """The largest weight that meets each channel of an activation, float32 [channels]."""
