@@ -64,8 +64,15 @@ class Settings(BaseSettings):
         description="each API process shows its metrics on the first free port from here on;"
         " needed where several share the API's port",
     )
+    watcher_metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        description="the watcher shows its metrics on the first free port from here on; none if"
+        " unset",
+    )
     metrics_host: str = Field(
-        default="127.0.0.1", description="where that port listens; it asks for no key"
+        default="127.0.0.1", description="where those ports listen; they ask for no key"
     )
     otlp_endpoint: str | None = Field(
         default=None,
@@ -73,6 +80,12 @@ class Settings(BaseSettings):
         description="where OpenTelemetry traces go (OTLP over HTTP); none are taken if unset",
     )
 
+    rescore_days: float = Field(
+        default=7.0,
+        ge=0,
+        le=3_650,
+        description="days of stories that the watcher scores again after a promotion; 0: none",
+    )
     drift_hours: float = Field(
         default=6.0, ge=0, description="hours between two drift checks by the API; 0: none"
     )

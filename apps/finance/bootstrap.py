@@ -126,7 +126,9 @@ def served_finance(
         mask=mask_personal_data,
         clock=clock,
     )
-    overview = OverviewService(engine=engine, scorer=used, clock=clock)
+    overview = OverviewService(
+        engine=engine, scorer=used, clock=clock, rescore_days=settings.rescore_days
+    )
     upkeep = UpkeepService(
         engine=engine, policy=settings.address_policy(), clock=clock, resolve=resolve
     )

@@ -182,6 +182,24 @@ class ScoreShape(Shape):
     )
 
 
+class VersionShare(Shape):
+    """How many stories a model version has scored, as they are now."""
+
+    version: str
+    stories: int
+    lately: int = Field(description="of these read in the days that are scored again")
+    newest_at: datetime = Field(description="when the newest of them was read")
+
+
+class ScoredBy(Shape):
+    """Which versions scored the stories: after a promotion the newest are scored again."""
+
+    version: str | None = Field(description="in use now")
+    days: float = Field(description="of stories that the watcher scores again; 0: none")
+    waiting: int = Field(description="stories without a score")
+    versions: list[VersionShare] = Field(description="the newest version first")
+
+
 class SourceShape(Shape):
     """Where a story was read."""
 

@@ -22,6 +22,10 @@ class FinanceCalls:
         """The present at a glance, with the index of the last 1 to 90 days."""
         return self._calls.get("/v1/finance/overview", finance_alerts.Overview, days=days)
 
+    def scored_by(self) -> finance.ScoredBy:
+        """Which versions scored the stories that there are."""
+        return self._calls.get("/v1/finance/scored-by", finance.ScoredBy)
+
     # Feeds
 
     def feeds(self) -> list[finance.FeedShape]:

@@ -93,11 +93,13 @@ stories = Table(
     Column("event_probability", Float),
     Column("version", String(64)),
     Column("scored_at", UtcDateTime, index=True),
+    Column("rescored_at", UtcDateTime),
     one_of("kind", "news", "post"),
     one_of("label", "negative", "neutral", "positive"),
 )
 """One row a story, however many publishers carry it. ``embedding`` holds float16 bytes;
-``scored_at`` null waits for a model."""
+``scored_at`` null waits for a model; ``rescored_at`` is when a later version took its score's
+place."""
 
 story_sources = Table(
     "story_sources",
@@ -194,8 +196,10 @@ alert_rule_states = Table(
     Column("subject", String(80), primary_key=True),
     Column("armed", Boolean, nullable=False),
     Column("last_fired_at", UtcDateTime),
+    Column("passed_over", json_column()),
 )
-"""Whether a rule can fire for a subject: hysteresis and cool-down."""
+"""Whether a rule can fire for a subject: hysteresis and cool-down. ``passed_over`` maps stories
+that an event rule does not tell of, because a later score made the event, to when that was."""
 
 alerts = Table(
     "alerts",

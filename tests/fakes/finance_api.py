@@ -19,6 +19,7 @@ from tests.fakes.support_api import Refused
 
 MORNING = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 VERSION = "20261123T080000Z-cccccccc"
+OLD_VERSION = "20261101T080000Z-aaaaaaaa"
 WORDS = {"loss": "negative", "fraud": "negative", "gain": "positive", "record": "positive"}
 LABELS: tuple[finance.Sentiment, ...] = ("negative", "neutral", "positive")
 
@@ -52,6 +53,7 @@ class FakeFinanceApi:
         """Forget what was done, and begin with the same data again."""
         self.ready = True
         self.drift: AppDrift | None = None
+        self.scored_by = [(VERSION, 412, 380), (OLD_VERSION, 1_733, 121)]
         self.key: str | None = None
         self.watched = ["norvik", "halden", "calyx", "tarn", "orsa"]
         self.feeds = feeds_at(self.now)

@@ -100,6 +100,18 @@ def _fits(story: finance.StoryShape, query: dict[str, str]) -> bool:
 
 
 def _score_routes(app: FastAPI, fake: FakeFinanceApi) -> None:
+    @app.get("/v1/finance/scored-by")
+    def scored_by() -> finance.ScoredBy:
+        return finance.ScoredBy(
+            version=VERSION if fake.ready else None,
+            days=7.0,
+            waiting=0,
+            versions=[
+                finance.VersionShare(version=name, stories=count, lately=lately, newest_at=fake.now)
+                for name, count, lately in fake.scored_by
+            ],
+        )
+
     @app.post("/v1/finance/score")
     def score(asked: finance.ScoreRequest) -> finance.ScoreResponse:
         if not fake.ready:

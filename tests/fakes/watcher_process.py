@@ -49,7 +49,8 @@ class SlowScorer(WordScorer):
 def note_stories(connection: Connection, now: datetime) -> None:
     """Write down how many stories there are, if there are more than were written down."""
     told = connection.scalar(select(func.count()).select_from(stories))
-    noted = connection.scalar(select(func.count()).select_from(audit_log))
+    alerts = select(func.count()).select_from(audit_log).where(audit_log.c.action == "alert")
+    noted = connection.scalar(alerts)
     rows = [
         {"at": now, "actor": "rules", "action": "alert", "details": {"story": number}}
         for number in range(noted or 0, told or 0)

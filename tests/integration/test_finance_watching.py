@@ -205,7 +205,7 @@ def test_the_scheduler_runs_all_jobs_until_it_is_stopped(sqlite_engine: Engine) 
         Ingestion(sqlite_engine, fetcher, WordScorer()),
         lease(sqlite_engine, "one"),
         tick_seconds=0.05,
-        report=rounds.append,
+        report=lambda counts, seconds: rounds.append(counts),
     )
     stops: list[Callable[[], None]] = []
     thread = threading.Thread(
@@ -372,5 +372,6 @@ def test_killed_in_mid_ingest_ten_times_no_story_is_lost_and_none_doubled(tmp_pa
         assert len(titles) == FEEDS // 2 * ENTRIES
         assert {len(ids) for ids in titles.values()} == {1}, "a wire story became two"
         assert count(engine, stories) == FEEDS // 2 * ENTRIES
-        assert count(engine, audit_log) == FEEDS // 2 * ENTRIES, "an alert was lost or doubled"
+        alerts = select(audit_log).where(audit_log.c.action == "alert").subquery()
+        assert count(engine, alerts) == FEEDS // 2 * ENTRIES, "an alert was lost or doubled"
         assert {feed.failures for feed in store.list()} == {0}

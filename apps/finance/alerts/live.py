@@ -46,7 +46,7 @@ def evaluate_rules(
     Evaluations of one database wait for each other. Without a rule it costs one query.
     """
     now = utc(now)
-    rules = _enabled_rules(connection)
+    rules = enabled_rules(connection)
     first = known_since(connection) if rules else None
     if first is None:
         return ()
@@ -56,12 +56,12 @@ def evaluate_rules(
     outcome = evaluate(
         rules,
         timelines(rows, wanted),
-        _states(connection, rules, now),
+        states_of(connection, rules, now),
         watched=watched,
         known_since=first,
         now=now,
     )
-    _keep_states(connection, outcome.states)
+    keep_states(connection, outcome.states)
     for firing in outcome.firings:
         if _write_alert(connection, firing) and send:
             _write_deliveries(connection, firing)
@@ -90,7 +90,7 @@ def timelines(rows: Iterable[Sighting], wanted: Iterable[str]) -> dict[str, Time
     return {subject: Timeline(found) for subject, found in entries.items()}
 
 
-def _enabled_rules(connection: Connection) -> list[AlertRule]:
+def enabled_rules(connection: Connection) -> list[AlertRule]:
     """Enabled rules, their rows locked until the transaction ends."""
     rows = connection.execute(
         select(alert_rules)
@@ -101,18 +101,26 @@ def _enabled_rules(connection: Connection) -> list[AlertRule]:
     return list(rules_of(rows))
 
 
-def _states(
+def states_of(
     connection: Connection, rules: Sequence[AlertRule], now: datetime
 ) -> dict[StateKey, RuleState]:
+    """What the rules remember of their subjects."""
     ids = [rule.id for rule in rules]
     reported = _reported(connection, rules, now)
     rows = connection.execute(select(alert_rule_states).where(alert_rule_states.c.rule_id.in_(ids)))
     return {
         (row.rule_id, row.subject): RuleState(
-            row.armed, row.last_fired_at, reported.get((row.rule_id, row.subject), {})
+            row.armed,
+            row.last_fired_at,
+            passed_over(row.passed_over) | reported.get((row.rule_id, row.subject), {}),
         )
         for row in rows
     }
+
+
+def passed_over(stored: Mapping[str, str] | None) -> dict[str, datetime]:
+    """Stories that an event rule does not tell of, since a later score made the event."""
+    return {story: datetime.fromisoformat(at) for story, at in (stored or {}).items()}
 
 
 def _reported(
@@ -138,7 +146,8 @@ def _reported(
     return found
 
 
-def _keep_states(connection: Connection, states: Mapping[StateKey, RuleState]) -> None:
+def keep_states(connection: Connection, states: Mapping[StateKey, RuleState]) -> None:
+    """Write what rules remember; stories that they pass over stay as they are."""
     table = alert_rule_states
     for (rule_id, subject), state in sorted(states.items()):
         values = {"armed": state.armed, "last_fired_at": state.last_fired_at}

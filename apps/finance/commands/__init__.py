@@ -18,6 +18,7 @@ _HERE = "apps.finance.commands"
         "feeds": (f"{_HERE}.feeds:feeds", "List, add, remove and mute feeds."),
         "companies": (f"{_HERE}.companies:companies", "The watch list, and what links to it."),
         "score": (f"{_HERE}.score:score", "Score texts overall and per company."),
+        "rescore": (f"{_HERE}.rescore:rescore", "Score stored stories by the version in use."),
         "index": (f"{_HERE}.index:index", "The sentiment index over time."),
         "alerts": (f"{_HERE}.alerts:alerts", "Rules, alerts and where they are sent."),
         "backtest": (f"{_HERE}.backtest:backtest", "When rules would have fired."),

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from apps.finance.ingest.counts import IngestCounts
+    from apps.finance.ingest.watcher_metrics import WatcherMetrics
     from shared.serving.watching.telemetry import Traces
 
 
@@ -30,7 +32,8 @@ def watch(once: bool, as_json: bool) -> None:
     Several watchers may run; one works, and when it dies another follows within a minute.
     """
     from apps.finance.ingest import watching
-    from apps.finance.ingest.assembly import open_ingestion, side_jobs
+    from apps.finance.ingest.assembly import open_ingestion, scorer_of, side_jobs
+    from apps.finance.ingest.watcher_metrics import watcher_metrics
     from shared.serving.watching.logs import configure_logging
     from shared.storage.lease_holders import this_process
     from shared.storage.leases import Lease
@@ -43,7 +46,13 @@ def watch(once: bool, as_json: bool) -> None:
     ):
         lease = Lease(engine, watching.LEASE, this_process(), watching.LEASE_SECONDS)
         watcher = watching.Watcher(engine, ingestion, lease, report=rounds.add)
-        with side_jobs(settings, engine) as others, _traces(settings, engine) as traces:
+        works = partial(getattr, watcher, "works")
+        with (
+            watcher_metrics(settings, engine, scorer_of(ingestion), works) as metrics,
+            side_jobs(settings, engine, ingestion, rescored=rounds.rescored) as others,
+            _traces(settings, engine) as traces,
+        ):
+            rounds.metrics = metrics
             if traces is not None:
                 others = [replace(job, run=traces.around(job.id, job.run)) for job in others]
             if once:
@@ -80,10 +89,17 @@ class _Rounds:
 
         self.rounds = 0
         self.total = IngestCounts()
+        self.metrics: WatcherMetrics | None = None
 
-    def add(self, counts: IngestCounts) -> None:
+    def rescored(self, stories: int) -> None:
+        if self.metrics is not None:
+            self.metrics.rescored(stories)
+
+    def add(self, counts: IngestCounts, seconds: float) -> None:
         self.rounds += 1
         self.total += counts
+        if self.metrics is not None:
+            self.metrics.round(counts, seconds)
         if counts.polls:
             say(
                 f"{counts.polls} feeds polled, {counts.errors} failed: {counts.distinct} new"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from apps.finance.ingest.pipeline import Ingestion
     from apps.finance.ingest.watching import SideJob
+    from apps.finance.scoring.in_use import ScorerInUse
     from data_connectors.feed_fetching import FeedFetcher
 
 DELIVERY_SECONDS = 5.0
@@ -44,7 +46,9 @@ def open_ingestion(
     """
     from apps.finance.alerts.live import evaluate_rules
     from apps.finance.ingest.pipeline import Ingestion
+    from apps.finance.ingest.rescoring import Rescoring
     from apps.finance.scoring.in_use import scorer_for, scorer_in_use
+    from apps.finance.training_data import APP
     from models.registry import ModelRegistry
 
     registry = ModelRegistry(settings.models)
@@ -56,22 +60,53 @@ def open_ingestion(
     try:
         with open_fetcher(settings) as fetcher:
             rules = partial(evaluate_rules, send=send)
+            rescoring = Rescoring(engine, scorer, in_use=lambda: registry.in_use(APP))
             if follow:
-                yield Ingestion(engine, fetcher, scorer, after_round=rules)
+                yield Ingestion(engine, fetcher, scorer, after_round=rules, rescoring=rescoring)
             else:
-                yield Ingestion(engine, fetcher, scorer, after_stories=rules)
+                yield Ingestion(engine, fetcher, scorer, after_stories=rules, rescoring=rescoring)
     finally:
         if follow:
             scorer.stop()
 
 
+RESCORE_SECONDS = 15.0
+"""Seconds between two looks for stories that a version before the one in use has scored."""
+
+
 @contextmanager
-def side_jobs(settings: Settings, engine: Engine) -> Iterator[tuple[SideJob, ...]]:
-    """What the working watcher does besides: it sends what alerts tell."""
+def side_jobs(
+    settings: Settings,
+    engine: Engine,
+    ingestion: Ingestion,
+    *,
+    rescored: Callable[[int], None] = lambda stories: None,
+) -> Iterator[tuple[SideJob, ...]]:
+    """What the working watcher does besides: it sends what alerts tell, and scores again.
+
+    ``rescored`` is told how many stories were scored again.
+    """
     from apps.finance.ingest.watching import SideJob
     from shared.monitoring.delivery import deliver_due
     from shared.monitoring.mail import MailSettings
     from shared.monitoring.senders import alert_senders
 
     with alert_senders(settings.address_policy(), MailSettings()) as senders:
-        yield (SideJob("deliver", DELIVERY_SECONDS, lambda now: deliver_due(engine, now, senders)),)
+        jobs = [SideJob("deliver", DELIVERY_SECONDS, lambda now: deliver_due(engine, now, senders))]
+        if settings.rescore_days and ingestion.rescoring is not None:
+            lately = timedelta(days=settings.rescore_days)
+            rescoring = ingestion.rescoring
+
+            def score_again(now: datetime) -> None:
+                rescored(rescoring.some(now, since=now - lately).written)
+
+            jobs.append(SideJob("rescore", RESCORE_SECONDS, score_again))
+        yield tuple(jobs)
+
+
+def scorer_of(ingestion: Ingestion) -> ScorerInUse:
+    """The scorer of an ingestion that ``open_ingestion`` has put together."""
+    from apps.finance.scoring.in_use import ScorerInUse
+
+    assert isinstance(ingestion.scorer, ScorerInUse), "it was put together elsewhere"
+    return ingestion.scorer

@@ -26,6 +26,7 @@ from apps.finance.ingest.counts import IngestCounts
 from apps.finance.ingest.grouping import NearDuplicates
 from apps.finance.ingest.intake import AfterStories, Intake, nothing_after
 from apps.finance.ingest.planning import sightings
+from apps.finance.ingest.rescoring import Rescoring
 from apps.finance.ingest.schedule import FeedChange, after_poll
 from apps.finance.records import Feed, StoryKind
 from apps.finance.scoring.protocol import StoryScorer
@@ -69,7 +70,7 @@ class Ingestion:
 
     ``jitter`` gives numbers in [0, 1) that spread the polls. ``after_stories`` runs in the
     transaction of each document that brought something, ``after_round`` (the same, unless given)
-    when ``after_time`` is called.
+    when ``after_time`` is called. ``rescoring`` is carried along for the watcher.
     """
 
     def __init__(
@@ -83,7 +84,10 @@ class Ingestion:
         after_round: AfterStories | None = None,
         jitter: Callable[[], float] = random.random,
         fetchers: int = FETCHERS,
+        rescoring: Rescoring | None = None,
     ) -> None:
+        self.rescoring = rescoring
+        self.scorer = scorer
         self._engine = engine
         self._fetcher = fetcher
         self._feeds = FeedStore(engine)

@@ -199,6 +199,23 @@ def write_scores(
     _insert_mentions(connection, scores)
 
 
+def rewrite_scores(
+    connection: Connection, scores: Sequence[tuple[str, StoryScore]], now: datetime
+) -> None:
+    """Scores of a later version in the place of others; ``scored_at`` keeps the first time."""
+    if not scores:
+        return
+    rows = []
+    for story_id, score in scores:
+        columns = score_columns(score, now) | {"rescored_at": now}
+        del columns["scored_at"]
+        rows.append({"of": story_id, **columns})
+    connection.execute(update(stories).where(stories.c.id == bindparam("of")), rows)
+    ids = [story_id for story_id, _ in scores]
+    connection.execute(delete(mentions).where(mentions.c.story_id.in_(ids)))
+    _insert_mentions(connection, scores)
+
+
 def unscored(connection: Connection, limit: int) -> list[tuple[str, StoryText]]:
     """The newest stories that wait for a model: (id, words)."""
     query = (

@@ -57,7 +57,10 @@ class SideJob:
 
 
 class Watcher:
-    """What the scheduler calls. ``monotonic`` counts seconds that no setting of a clock moves."""
+    """What the scheduler calls. ``monotonic`` counts seconds that no setting of a clock moves.
+
+    ``report`` is told what each round did, and its seconds.
+    """
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class Watcher:
         *,
         tick_seconds: float = TICK_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
-        report: Callable[[IngestCounts], None] = lambda counts: None,
+        report: Callable[[IngestCounts, float], None] = lambda counts, seconds: None,
     ) -> None:
         self._engine = engine
         self._ingestion = ingestion
@@ -113,6 +116,7 @@ class Watcher:
         if not self.works:
             return None
         with self._working:
+            began = self._monotonic()
             if self._last_tick is not None:
                 missed = missed_runs(self._last_tick, now, self._tick_seconds)
                 self._count_missed(missed, f"the last run was at {self._last_tick:%H:%M:%S}")
@@ -121,7 +125,8 @@ class Watcher:
             if self.works:
                 self._ingestion.score_waiting(now, keep_going=lambda: self.works)
                 self._ingestion.after_time(now)
-        self._report(counts)
+            seconds = self._monotonic() - began
+        self._report(counts, seconds)
         return counts
 
     def stop(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
+from html import escape
 
 import streamlit as st
 
@@ -63,8 +64,21 @@ def story_html(story: StoryShape, zone: tzinfo, now: datetime) -> str:
         f'<span title="1 less the likeness to the most similar story before">'
         f"{percent(story.novelty)} new</span>"
     )
+    if score is not None:
+        about.append(
+            f'<span title="which model version scored it">model {escape(made_on(score.version))}'
+            "</span>"
+        )
     about.append(sources_html(story.sources))
     return score_html(story.title, story.text, score) + line_html(about)
+
+
+def made_on(version: str) -> str:
+    """The day and the digits of a version's name, which is long: 2026-11-23 cccccccc."""
+    day, _, digits = version.partition("-")
+    if len(day) == 16 and day[:8].isdigit():
+        return f"{day[:4]}-{day[4:6]}-{day[6:8]} {digits[:4]}"
+    return version
 
 
 def sources_html(sources: Sequence[SourceShape]) -> str:

@@ -173,14 +173,23 @@ class WatchedLinker:
 
 
 def scorer_in_use(
-    settings: Settings, registry: ModelRegistry, engine: Engine, *, poll_seconds: float = 0.5
+    settings: Settings,
+    registry: ModelRegistry,
+    engine: Engine,
+    *,
+    poll_seconds: float = 0.5,
+    noted: bool = True,
 ) -> ScorerInUse:
-    """The scorer of an installation, not yet started; a desk's own rules file wins."""
+    """The scorer of an installation, not yet started; a desk's own rules file wins.
+
+    Without ``noted`` its readings are not kept for the comparison with later ones.
+    """
 
     def load(version: ModelVersion) -> Any:
         from models.runtime.serving import load_predictor
 
-        return WatchedModel(load_predictor(registry, version, settings), recorder)
+        model = load_predictor(registry, version, settings)
+        return WatchedModel(model, recorder) if noted else model
 
     def embedder() -> Embedder:
         from models.runtime.serving import shared_encoder
@@ -200,9 +209,11 @@ def scorer_in_use(
     )
 
 
-def scorer_for(settings: Settings, registry: ModelRegistry, engine: Engine) -> ScorerInUse:
+def scorer_for(
+    settings: Settings, registry: ModelRegistry, engine: Engine, *, noted: bool = True
+) -> ScorerInUse:
     """The scorer of an installation with the version in use loaded now; it does not follow."""
-    scorer = scorer_in_use(settings, registry, engine)
+    scorer = scorer_in_use(settings, registry, engine, noted=noted)
     if registry.in_use(APP) is not None:
         scorer.refresh()
     return scorer

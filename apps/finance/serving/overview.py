@@ -33,7 +33,15 @@ MOST_ALERTS = 20
 class OverviewService:
     """What the routes of the overview and the index call; every method blocks."""
 
-    def __init__(self, *, engine: Engine, scorer: Scorer, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        scorer: Scorer,
+        clock: Callable[[], datetime],
+        rescore_days: float = 0.0,
+    ) -> None:
+        self._rescore_days = rescore_days
         self._engine = engine
         self._scorer = scorer
         self._clock = clock
@@ -57,6 +65,33 @@ class OverviewService:
         with reading(self._engine) as connection:
             points = index_points(connection, subject, step=step, since=begin, until=end)
         return as_series(subject, step, points)
+
+    def scored_by(self) -> finance.ScoredBy:
+        """How many stories each version has scored, in all and of the days scored again."""
+        since = self._clock() - self._rescore_days * DAY
+        query = (
+            select(
+                stories.c.version,
+                func.count().label("stories"),
+                func.count().filter(stories.c.first_seen_at >= since).label("lately"),
+                func.max(stories.c.first_seen_at, type_=stories.c.first_seen_at.type).label(
+                    "newest_at"
+                ),
+            )
+            .where(stories.c.scored_at.is_not(None))
+            .group_by(stories.c.version)
+            .order_by(stories.c.version.desc())
+        )
+        waiting = select(func.count()).select_from(stories).where(stories.c.scored_at.is_(None))
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+            unscored = int(connection.scalar(waiting) or 0)
+        return finance.ScoredBy(
+            version=self._scorer.version,
+            days=self._rescore_days,
+            waiting=unscored,
+            versions=[finance.VersionShare(**row._mapping) for row in rows],
+        )
 
     def overview(self, days: int) -> finance_alerts.Overview:
         """The mood of so many days, movers, the newest negative stories, alerts, feeds."""

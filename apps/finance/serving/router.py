@@ -110,6 +110,11 @@ def _add_overview(router: APIRouter, overview: OverviewService) -> None:
         """The present at a glance: the index, movers, negative stories, alerts, feeds."""
         return overview.overview(days)
 
+    @router.get("/scored-by", dependencies=USE)
+    def scored_by() -> finance.ScoredBy:
+        """How many stories each model version has scored; after a promotion the newest change."""
+        return overview.scored_by()
+
     @router.get("/index", dependencies=USE)
     def index(
         subject: Subject = "all",

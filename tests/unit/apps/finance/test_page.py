@@ -379,3 +379,19 @@ def test_the_model_page_shows_drift(fake, open_page) -> None:
     page = open_page("model")
     assert "tell drift" in page.error[0].value
     assert len(page.get("vega_lite_chart")) == 5
+
+
+def test_the_model_page_says_how_far_stories_are_scored_again(fake, open_page) -> None:
+    page = open_page("model")
+    assert "380 of 501 stories of the last 7 days" in page.get("progress")[0].proto.text
+    assert "triptych finance rescore" in words(page)
+    fake.scored_by = [(VERSION, 412, 380)]
+    page = open_page("model")
+    assert "All stories of the last 7 days" in page.success[0].value
+    assert "triptych finance rescore" not in words(page)
+    fake.scored_by = []
+    assert "No story is scored yet" in words(open_page("model"))
+
+
+def test_a_story_tells_which_version_scored_it(open_page) -> None:
+    assert "model 2026-11-23 cccc" in drawn(open_page("today"))

@@ -1,0 +1,152 @@
+"""Stored stories scored again by the version in use, the newest first, a batch at a time.
+
+A story stands in line as long as another version scored it, so that a process that is killed goes
+on where it was, two that work at once do no harm, and nothing is done twice. Each batch is one
+transaction; the model works outside of it, and a story that was changed meanwhile stays in line.
+The index is computed from the scores that are stored, and needs nothing more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Engine, Row, func, select
+
+from apps.finance.alerts.passing_over import raising_no_alert
+from apps.finance.ingest.storing import rewrite_scores
+from apps.finance.records import StoryText
+from apps.finance.scoring.protocol import StoryScorer
+from shared.storage.engine import reading
+from shared.storage.finance_tables import stories
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+"""Stories of one transaction."""
+BATCHES = 4
+"""Of one look of the watcher, so that new stories do not wait for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """What one batch did: stories ``taken`` from the line, of these ``changed`` in their label."""
+
+    taken: int = 0
+    written: int = 0
+    changed: int = 0
+
+    def __add__(self, other: Rescored) -> Rescored:
+        return Rescored(
+            self.taken + other.taken, self.written + other.written, self.changed + other.changed
+        )
+
+
+class Rescoring:
+    """Scores again what another version than the one in use has scored.
+
+    ``in_use`` is asked before each batch: while the scorer has not loaded the version that it
+    names, nothing is done, since its scores would have to be replaced at once.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        scorer: StoryScorer,
+        *,
+        in_use: Callable[[], str | None],
+        batch: int = BATCH,
+    ) -> None:
+        self._engine = engine
+        self._scorer = scorer
+        self._in_use = in_use
+        self._batch = batch
+
+    def waiting(self, *, since: datetime | None = None, before: datetime | None = None) -> int:
+        """How many stories stand in line; see ``step``."""
+        version = self._scorer.version
+        if version is None:
+            return 0
+        query = select(func.count()).select_from(stories).where(*_in_line(version, since, before))
+        with reading(self._engine) as connection:
+            return int(connection.scalar(query) or 0)
+
+    def step(
+        self, now: datetime, *, since: datetime | None = None, before: datetime | None = None
+    ) -> Rescored:
+        """One batch; nothing is taken where nobody stands in line.
+
+        ``since`` is when a story was first read. With ``before`` those stand in line, too, that
+        the version in use scored before that time: rules or companies may have changed.
+        """
+        version = self._scorer.version
+        if version is None or version != self._in_use():
+            return Rescored()
+        line = (
+            select(stories.c.id, stories.c.title, stories.c.text, stories.c.version)
+            .where(*_in_line(version, since, before))
+            .order_by(stories.c.first_seen_at.desc(), stories.c.id)
+            .limit(self._batch)
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(line).all()
+        if not rows:
+            return Rescored()
+        scores = self._scorer.score([StoryText(row.title, row.text) for row in rows])
+        with self._engine.begin() as connection:
+            now_there = select(
+                stories.c.id,
+                stories.c.title,
+                stories.c.text,
+                stories.c.version,
+                stories.c.label,
+            ).where(stories.c.id.in_([row.id for row in rows]), stories.c.scored_at.is_not(None))
+            there = {
+                row.id: row
+                for row in connection.execute(now_there.order_by(stories.c.id).with_for_update())
+            }
+            kept = [
+                (row.id, score)
+                for row, score in zip(rows, scores, strict=True)
+                if row.id in there and _same(row, there[row.id])
+            ]
+            with raising_no_alert(connection, now, [story_id for story_id, _ in kept]):
+                rewrite_scores(connection, kept, now)
+        changed = sum(there[story_id].label != score.label for story_id, score in kept)
+        return Rescored(len(rows), len(kept), changed)
+
+    def some(self, now: datetime, *, since: datetime, batches: int = BATCHES) -> Rescored:
+        """A few batches, for the watcher; it says when there is something to do."""
+        total = Rescored()
+        for _ in range(batches):
+            done = self.step(now, since=since)
+            total += done
+            if done.taken < self._batch:
+                break
+        if total.taken:
+            log.info(
+                "%d stories scored again by %s (%d of another label), %d to go",
+                total.written,
+                self._scorer.version,
+                total.changed,
+                self.waiting(since=since),
+            )
+        return total
+
+
+def _same(before: Row[tuple[str, str, str, str]], after: Row[tuple[str, ...]]) -> bool:
+    return (before.title, before.text, before.version) == (after.title, after.text, after.version)
+
+
+def _in_line(
+    version: str, since: datetime | None, before: datetime | None
+) -> list[ColumnElement[bool]]:
+    by_another = stories.c.version != version
+    if before is not None:
+        by_another |= func.coalesce(stories.c.rescored_at, stories.c.scored_at) < before
+    conditions = [stories.c.scored_at.is_not(None), by_another]
+    if since is not None:
+        conditions.append(stories.c.first_seen_at >= since)
+    return conditions
