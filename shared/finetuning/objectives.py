@@ -12,13 +12,21 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
-    from shared.finetuning.recipe import Recipe
-
 FOCAL_FLOOR = 1e-6
 """Probability of being wrong below which a focal loss treats all alike."""
 
 Forward = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 """What is trained: token ids and attention mask, both [b, t], to logits [b, classes]."""
+
+
+class LossSettings(Protocol):
+    """The fields of a recipe that say what is minimised; the recipe describes each."""
+
+    loss: Literal["cross_entropy", "focal"]
+    focal_gamma: float
+    label_smoothing: float
+    consistency: float
+    class_weights: Literal["none", "balanced"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class Supervised:
     @classmethod
     def of(
         cls,
-        recipe: Recipe,
+        recipe: LossSettings,
         truth: NDArray[np.int64],
         classes: int,
         example_weights: NDArray[np.float32] | None = None,
