@@ -42,8 +42,8 @@ audit: $(VENV)/.development ## known faults of the packages in use (pip-audit), 
 test: lint ## everything that must hold; unit tests beside all others
 	$(BIN)/python -m tests $(PYTEST_OPTIONS)
 
-soak: $(VENV)/.development ## the slow tests: long load, kills, many swaps; not in CI
-	$(BIN)/python -m pytest -m soak --timeout=1800 $(PYTEST_OPTIONS)
+soak: $(VENV)/.development ## the slow tests (load, kills, swaps), not in CI; kept in benchmarks/results/soak.md
+	$(BIN)/python -m pytest -m soak --timeout=1800 -p tests.soak_results $(PYTEST_OPTIONS)
 
 bench: bench-support bench-finance bench-recommend bench-methods bench-serving ## every benchmark table
 
