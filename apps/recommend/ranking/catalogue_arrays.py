@@ -8,8 +8,8 @@ Never changed once made: a changed catalogue is a new one that shares what staye
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +20,9 @@ from shared.histories import Rows
 
 NO_CATEGORY = -1
 """The category of an item that has none, and of a row without an item."""
+
+MOST_MASKS = 64
+"""Sets of rows that are remembered, one byte an item each: pages ask for few."""
 
 Attribute = tuple[str, str]
 """An attribute's name and one of its values as text."""
@@ -44,6 +47,7 @@ class CatalogueArrays:
     available: NDArray[np.bool_]
     attributes: Mapping[str, Mapping[str, Rows]]
     attributes_of: Mapping[int, frozenset[Attribute]]
+    _masks: dict[Hashable, NDArray[np.bool_]] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(cls, item_ids: Sequence[str], items: Mapping[str, CatalogueItem]) -> Self:
@@ -66,6 +70,16 @@ class CatalogueArrays:
 
     def __len__(self) -> int:
         return len(self.item_ids)
+
+    def remembered(self, key: Hashable, make: Callable[[], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        """What was made of this catalogue under that key, bool [n], made now if it was not."""
+        found = self._masks.get(key)
+        if found is None:
+            if len(self._masks) >= MOST_MASKS:
+                self._masks.clear()
+            found = self._masks[key] = make()
+            found.flags.writeable = False
+        return found
 
     def with_changes(
         self,

@@ -19,6 +19,9 @@ from shared.histories import Rows
 
 MAX_LIST = 1000
 
+FIRST_LOOK = 64
+"""Of a pool's greatest values so many are compared with what was taken before more are."""
+
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
@@ -109,29 +112,34 @@ class Choice:
         return self.taken[start:]
 
     def _fill_from(self, pool: Rows) -> None:
-        """Take the best of the pool one by one, until the list is full or the pool is empty."""
-        relevance = self._relevance(pool)
+        """Take the best of the pool one by one, until the list is full or the pool is empty.
+
+        Likeness takes from a value and never adds to it: what stands below the best gain needs
+        no look, so that the pool is looked at from its greatest value down, as far as needed.
+        """
         strength = np.float32(self.request.diversity)
+        value = (1 - strength) * self._relevance(pool)
+        if self.taken:
+            value[np.isin(pool, self.taken)] = -np.inf
+        if self.full:
+            value[np.isin(self.categories[pool], list(self.full))] = -np.inf
+        order = np.argsort(-value, kind="stable")
+        pool, value = pool[order], value[order]
         categories = self.categories[pool]
-        closed = np.isin(pool, self.taken) | np.isin(categories, list(self.full))
-        vectors = self.scorer.vectors[self.rows[pool]] if strength else None
-        nearest = np.zeros(len(pool), np.float32)
-        if vectors is not None and self.taken:
-            near = vectors @ self.scorer.vectors[self.rows[self.taken]].T
-            nearest = np.maximum(nearest, near.max(axis=1))
-        value = (1 - strength) * relevance
-        value[closed] = -np.inf
+        near = _Nearness(self.scorer.vectors, self.rows[pool], self.rows[self.taken], strength)
         while len(self.taken) < self.request.k:
-            gain = value - strength * nearest
+            gain = value[: near.looked] - strength * near.nearest
             best = int(gain.argmax())
+            if near.looked < len(pool) and value[near.looked :].max() > gain[best]:
+                near.look_further()
+                continue
             if gain[best] == -np.inf:
                 return
             value[best] = -np.inf
             self._take(int(pool[best]))
             if int(categories[best]) in self.full:
                 value[categories == categories[best]] = -np.inf
-            if vectors is not None:
-                np.maximum(nearest, vectors @ vectors[best], out=nearest)
+            near.took(best)
 
     def _relevance(self, pool: Rows) -> NDArray[np.float32]:
         """The totals of the pool put between 0 and 1, less what damping takes, float32 [p]."""
@@ -150,6 +158,40 @@ class Choice:
             self.counts[category] = self.counts.get(category, 0) + 1
             if self.counts[category] == cap:
                 self.full.add(category)
+
+
+class _Nearness:
+    """How near the first rows of a pool are to what was taken, as far as they were looked at."""
+
+    def __init__(
+        self, vectors: NDArray[np.float32], rows: Rows, taken: Rows, strength: np.float32
+    ) -> None:
+        self._vectors, self._rows = vectors, rows
+        self._own = vectors[:0]
+        self._taken = vectors[taken]
+        self.nearest = np.zeros(0, np.float32)
+        self._counts = bool(strength)
+        self.looked = 0
+        self.look_further()
+
+    def look_further(self) -> None:
+        """At twice as many rows; at all of them where likeness does not count."""
+        more = max(FIRST_LOOK, self.looked) if self._counts else len(self._rows)
+        fresh = self._rows[self.looked : self.looked + more]
+        nearest = np.zeros(len(fresh), np.float32)
+        if self._counts:
+            own = self._vectors[fresh]
+            self._own = np.concatenate([self._own, own])
+            if len(self._taken):
+                np.maximum(nearest, (own @ self._taken.T).max(axis=1), out=nearest)
+        self.nearest = np.concatenate([self.nearest, nearest])
+        self.looked += len(fresh)
+
+    def took(self, place: int) -> None:
+        """A row of those looked at now stands in the list."""
+        if self._counts:
+            self._taken = np.concatenate([self._taken, self._own[place : place + 1]])
+            np.maximum(self.nearest, self._own @ self._own[place], out=self.nearest)
 
 
 def _best(totals: NDArray[np.float32], rows: Rows, count: int) -> Rows:

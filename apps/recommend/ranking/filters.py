@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -85,9 +85,13 @@ def allowed_rows(
     ``bought`` and ``seen`` are rows; what a user disliked belongs among the bought ones, as
     something not to be offered again.
     """
-    allowed = arrays.listed.copy()
-    for _, kept in _steps(arrays, filters, bought, seen):
-        allowed &= kept
+    standing = arrays.remembered(_standing_key(filters), lambda: _standing(arrays, filters))
+    allowed = standing.copy()
+    for _, kept in _own_steps(arrays, filters, bought, seen):
+        if kept.wanted:
+            allowed &= _mask(len(arrays), kept.rows)
+        else:
+            allowed[kept.rows] = False
     return allowed
 
 
@@ -112,18 +116,74 @@ def missing_because(
     return tuple(taken)
 
 
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """Rows that are all that is wanted, or that are not wanted."""
+
+    rows: Rows
+    wanted: bool = False
+
+
 def _steps(
     arrays: CatalogueArrays,
     filters: Filters,
     bought: Collection[int] | Rows,
     seen: Collection[int] | Rows,
 ) -> Iterator[tuple[Reason, NDArray[np.bool_]]]:
-    """Each filter that the request sets, and the rows that pass it, bool [n]."""
+    """Each filter that the request sets, in the order of ``Reason``, and the rows that pass it,
+    bool [n]."""
     n = len(arrays)
+    own = [
+        (reason, _mask(n, one.rows) if one.wanted else ~_mask(n, one.rows))
+        for reason, one in _own_steps(arrays, filters, bought, seen)
+    ]
+    lists = [step for step in own if step[0] in ("include", "exclude")]
+    yield from lists
+    yield from _standing_steps(arrays, filters)
+    yield from own[len(lists) :]
+
+
+def _own_steps(
+    arrays: CatalogueArrays,
+    filters: Filters,
+    bought: Collection[int] | Rows,
+    seen: Collection[int] | Rows,
+) -> Iterator[tuple[Reason, _Own]]:
+    """The filters that name rows: few, and others in each request."""
     if filters.include is not None:
-        yield "include", _mask(n, _rows(arrays, filters.include))
+        yield "include", _Own(_rows(arrays, filters.include), wanted=True)
     if filters.exclude:
-        yield "exclude", ~_mask(n, _rows(arrays, filters.exclude))
+        yield "exclude", _Own(_rows(arrays, filters.exclude))
+    if filters.hide != "none":
+        yield "bought", _Own(_as_rows(bought))
+    if filters.hide == "seen":
+        yield "seen", _Own(_as_rows(seen))
+
+
+def _standing_key(filters: Filters) -> Hashable:
+    """What of the filters does not name rows: the requests of one page share it."""
+    return (
+        filters.categories,
+        filters.exclude_categories,
+        filters.min_price,
+        filters.max_price,
+        filters.available_only,
+        frozenset((name, _texts(values)) for name, values in filters.attributes.items()),
+    )
+
+
+def _standing(arrays: CatalogueArrays, filters: Filters) -> NDArray[np.bool_]:
+    """The listed rows that pass all of those, bool [n]."""
+    left = arrays.listed.copy()
+    for _, kept in _standing_steps(arrays, filters):
+        left &= kept
+    return left
+
+
+def _standing_steps(
+    arrays: CatalogueArrays, filters: Filters
+) -> Iterator[tuple[Reason, NDArray[np.bool_]]]:
+    n = len(arrays)
     if filters.categories or filters.exclude_categories:
         wanted = [
             (not filters.categories or name in filters.categories)
@@ -142,23 +202,24 @@ def _steps(
         passed = np.ones(n, np.bool_)
         for name, values in filters.attributes.items():
             lookup = arrays.attributes.get(name, {})
-            texts = {attribute_text(value) for value in values}
-            passed &= _mask(n, *(lookup[text] for text in texts if text in lookup))
+            passed &= _mask(n, *(lookup[text] for text in _texts(values) if text in lookup))
         yield "attributes", passed
-    if filters.hide != "none":
-        yield "bought", ~_mask(n, bought)
-    if filters.hide == "seen":
-        yield "seen", ~_mask(n, seen)
 
 
-def _rows(arrays: CatalogueArrays, ids: Iterable[str]) -> list[int]:
-    return [arrays.row_of[item] for item in ids if item in arrays.row_of]
+def _texts(values: Iterable[Any]) -> frozenset[str]:
+    return frozenset(attribute_text(value) for value in values)
 
 
-def _mask(n: int, *groups: Collection[int] | Rows) -> NDArray[np.bool_]:
+def _rows(arrays: CatalogueArrays, ids: Iterable[str]) -> Rows:
+    return _as_rows([arrays.row_of[item] for item in ids if item in arrays.row_of])
+
+
+def _as_rows(rows: Collection[int] | Rows) -> Rows:
+    return rows if isinstance(rows, np.ndarray) else np.fromiter(rows, np.int64, len(rows))
+
+
+def _mask(n: int, *groups: Rows) -> NDArray[np.bool_]:
     mask = np.zeros(n, np.bool_)
     for rows in groups:
-        mask[rows if isinstance(rows, np.ndarray) else np.fromiter(rows, np.int64, len(rows))] = (
-            True
-        )
+        mask[rows] = True
     return mask

@@ -64,66 +64,85 @@ def explain(
     """
     if most is not None and most < 1:
         raise ValueError(f"most is at least 1, and is {most}")
-    items, given = _by_item(history, scorer, scores.rows, now)
+    items, item_of = np.unique(history.rows, return_inverse=True)
+    given = _by_item(history, scorer, scores.rows, now, item_of, len(items))
+    order = np.argsort(-given, axis=0, kind="stable")
     popular = scores.parts["popular"].astype(np.float64)
-    nearest = _nearest(history, scorer, scores.rows)
+    speaking = np.maximum(popular, 0) + np.maximum(given, 0).sum(axis=0)
+    nearest = _nearest(history, scorer, scores.rows, items, item_of)
+    columns = zip(
+        scores.rows.tolist(),
+        items[order].T.tolist(),
+        np.take_along_axis(given, order, axis=0).T.tolist(),
+        (given > 0).sum(axis=0).tolist(),
+        (given < 0).sum(axis=0).tolist(),
+        popular.tolist(),
+        speaking.tolist(),
+        strict=True,
+    )
     return tuple(
-        _reasons(row, items, given[:, column], float(popular[column]), nearest.get(row), most)
-        for column, row in enumerate(scores.rows.tolist())
+        _reasons(row, sources, gave, (ahead, behind), popularity, whole, nearest.get(row), most)
+        for row, sources, gave, ahead, behind, popularity, whole in columns
     )
 
 
 def _reasons(
     row: int,
-    items: Rows,
-    given: Given,
+    sources: list[int],
+    gave: list[float],
+    sides: tuple[int, int],
     popular: float,
+    speaking: float,
     nearest: tuple[int, float] | None,
     most: int | None,
 ) -> Reasons:
-    """The reasons of one row: what each item gave to it (float64 [m]), and its popularity."""
-    speaking = max(popular, 0.0) + float(np.maximum(given, 0).sum())
-    order = np.argsort(-given, kind="stable")
-    ahead, behind = np.count_nonzero(given > 0), np.count_nonzero(given < 0)
-    told = order[:ahead][:most]
-    left = float(given[order[len(told) : ahead]].sum())
+    """The reasons of one row: the items of the history and what they gave to it, the most first;
+    how many of them spoke for it and against it; its popularity; and all that spoke for it."""
+    ahead, behind = sides
+    told = ahead if most is None else min(most, ahead)
+    left = sum(gave[told:ahead])
+    worst_first = range(len(gave) - 1, len(gave) - 1 - behind, -1)
     return Reasons(
         row,
-        tuple(
-            Because(item, gave / speaking, gave)
-            for item, gave in zip(items[told].tolist(), given[told].tolist(), strict=True)
-        ),
+        tuple(Because(sources[at], gave[at] / speaking, gave[at]) for at in range(told)),
         left / speaking if left else 0.0,
         popular / speaking if popular > 0 else 0.0,
-        tuple(Because(int(items[at]), 0.0, float(given[at])) for at in order[::-1][:behind][:most]),
+        tuple(Because(sources[at], 0.0, gave[at]) for at in worst_first[:most]),
         *(nearest or (None, None)),
     )
 
 
 def _by_item(
-    history: UserHistory, scorer: ItemScorer, rows: Rows, now: float
-) -> tuple[Rows, Given]:
-    """The items of the history, int64 [m], and what each gave to the rows, float64 [m, rows]."""
-    items, item_of = np.unique(history.rows, return_inverse=True)
-    given = np.zeros((len(items), len(rows)))
-    if len(items) and len(rows):
+    history: UserHistory, scorer: ItemScorer, rows: Rows, now: float, item_of: Rows, items: int
+) -> Given:
+    """What each item of the history (``item_of`` says which one an event is of) gave to the rows,
+    float64 [items, rows]."""
+    given = np.zeros((items, len(rows)))
+    if items and len(rows):
         events = scorer.contributions(history, rows, now=now).astype(np.float64)
-        np.add.at(given, item_of, events)
-    return items, given
+        if items == len(history):
+            given[item_of] = events
+        else:
+            np.add.at(given, item_of, events)
+    return given
 
 
-def _nearest(history: UserHistory, scorer: ItemScorer, rows: Rows) -> dict[int, tuple[int, float]]:
+def _nearest(
+    history: UserHistory, scorer: ItemScorer, rows: Rows, items: Rows, item_of: Rows
+) -> dict[int, tuple[int, float]]:
     """For each new row the liked item of the history whose text is nearest, and the cosine."""
     new = rows[~scorer.fitted[rows]]
-    items, item_of = np.unique(history.rows, return_inverse=True)
+    if not len(new) or not len(items):
+        return {}
     liked = items[np.bincount(item_of, history.strengths, len(items)) > 0]
-    if not len(new) or not len(liked):
+    if not len(liked):
         return {}
     cosines = scorer.vectors[new] @ scorer.vectors[liked].T
     cosines[new[:, None] == liked] = -np.inf
     best = cosines.argmax(axis=1)
+    nearest = np.take_along_axis(cosines, best[:, None], axis=1)[:, 0].tolist()
     return {
-        int(row): (int(liked[at]), float(cosines[place, at]))
-        for place, (row, at) in enumerate(zip(new, best, strict=True))
-        if cosines[place, at] > -np.inf
+        row: (item, cosine)
+        for row, item, cosine in zip(new.tolist(), liked[best].tolist(), nearest, strict=True)
+        if cosine > -np.inf
     }

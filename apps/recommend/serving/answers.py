@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from apps.recommend.events.store import StoredHistory
 from apps.recommend.ranking.filters import Filters, Missing
@@ -15,6 +18,8 @@ from shared.catalogue import CatalogueItem
 
 SHOWN_TEXT = 280
 """Characters of an item's text that a list shows."""
+
+_ENTRIES = TypeAdapter(list[recommend_lists.EntryShape])
 
 
 def as_item(item: CatalogueItem) -> recommend.ItemShape:
@@ -32,15 +37,19 @@ def as_item(item: CatalogueItem) -> recommend.ItemShape:
 
 def as_summary(item: CatalogueItem) -> recommend_lists.ItemSummary:
     """An item as a list shows it."""
-    return recommend_lists.ItemSummary(
-        id=item.id,
-        title=item.title,
-        text=item.text[:SHOWN_TEXT],
-        category=item.category,
-        price=item.price,
-        available=item.available,
-        attributes=dict(item.attributes),
-    )
+    return recommend_lists.ItemSummary.model_validate(_summary(item))
+
+
+def _summary(item: CatalogueItem) -> dict[str, Any]:
+    return {
+        "id": item.id,
+        "title": item.title,
+        "text": item.text[:SHOWN_TEXT],
+        "category": item.category,
+        "price": item.price,
+        "available": item.available,
+        "attributes": dict(item.attributes),
+    }
 
 
 def as_filters(shape: recommend_lists.FilterShape) -> Filters:
@@ -85,15 +94,18 @@ def as_entries(
 
     ``deeds`` says what the user did last with each item of the history.
     """
-    told: Sequence[recommend_lists.ReasonsShape | None] = [
-        as_reasons(view, one, deeds) for one in reasons
-    ] or [None] * len(ranked.entries)
-    return [
-        recommend_lists.EntryShape(
-            item=as_summary(_item(view, entry)), score=entry.score, source=entry.source, reasons=why
-        )
-        for entry, why in zip(ranked.entries, told, strict=True)
-    ]
+    told: Sequence[Reasons | None] = reasons or [None] * len(ranked.entries)
+    return _ENTRIES.validate_python(
+        [
+            {
+                "item": _summary(_item(view, entry)),
+                "score": entry.score,
+                "source": entry.source,
+                "reasons": None if why is None else _told(view, why, deeds),
+            }
+            for entry, why in zip(ranked.entries, told, strict=True)
+        ]
+    )
 
 
 def as_scored(view: CatalogueView, ranked: RankedList) -> list[recommend_lists.ScoredItem]:
@@ -108,22 +120,33 @@ def as_reasons(
     view: CatalogueView, reasons: Reasons, deeds: Mapping[str, str]
 ) -> recommend_lists.ReasonsShape:
     """Rows become items with their titles, where they are still in the catalogue."""
-    nearest = reasons.nearest
-    return recommend_lists.ReasonsShape(
-        because=[
-            recommend_lists.BecauseShape(
-                item=id,
-                title=title_of(view, id),
-                type=deeds.get(id, "view"),
-                share=min(1.0, one.share),
-            )
-            for one in reasons.because
-            for id in (view.scorer.item_ids[one.row],)
-        ],
-        other=min(1.0, reasons.other_share),
-        popular=min(1.0, reasons.popular_share),
-        nearest=None if nearest is None else _nearest(view, view.scorer.item_ids[nearest]),
-    )
+    return recommend_lists.ReasonsShape.model_validate(_told(view, reasons, deeds))
+
+
+def _told(view: CatalogueView, reasons: Reasons, deeds: Mapping[str, str]) -> dict[str, Any]:
+    """Reasons before they are a shape: the shapes of a list are validated in one go, which takes a
+    third of the time that one after the other takes."""
+    ids, items, nearest = view.scorer.item_ids, view.items, reasons.nearest
+    because = []
+    for one in reasons.because:
+        id = ids[one.row]
+        known = items.get(id)
+        because.append(
+            {
+                "item": id,
+                "title": known.title if known else None,
+                "type": deeds.get(id, "view"),
+                "share": min(1.0, one.share),
+            }
+        )
+    return {
+        "because": because,
+        "other": min(1.0, reasons.other_share),
+        "popular": min(1.0, reasons.popular_share),
+        "nearest": None
+        if nearest is None
+        else {"item": ids[nearest], "title": title_of(view, ids[nearest])},
+    }
 
 
 def as_user(
@@ -157,10 +180,6 @@ def title_of(view: CatalogueView, item: str) -> str | None:
     """The title of an item that is in the catalogue."""
     known = view.items.get(item)
     return known.title if known else None
-
-
-def _nearest(view: CatalogueView, item: str) -> recommend_lists.NearestShape:
-    return recommend_lists.NearestShape(item=item, title=title_of(view, item))
 
 
 def _item(view: CatalogueView, entry: RankedEntry) -> CatalogueItem:

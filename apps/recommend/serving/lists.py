@@ -270,7 +270,7 @@ def known_history(view: CatalogueView, stored: StoredHistory) -> tuple[UserHisto
     rows = np.array([row_of.get(item, -1) for item in stored.item_ids], dtype=np.int64)
     known = rows >= 0
     history = UserHistory(rows[known], stored.strengths[known], stored.times[known])
-    return history.last(HISTORY), np.unique(history.rows)
+    return history.last(HISTORY), history.rows
 
 
 def known_row(view: CatalogueView, item: str) -> int:

@@ -1,6 +1,6 @@
-"""What a list for a user needs of the database, read at one moment in one transaction.
+"""What a list for a user needs of the database, read at one moment by one statement.
 
-The statements are made once: making and compiling them took longer than running them.
+Statements are made once: making and compiling them took longer than running them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, bindparam, select
+from sqlalchemy import Engine, bindparam, select, true
 
 from apps.recommend.events.store import StoredHistory
 from shared.storage.engine import reading
@@ -38,36 +38,40 @@ class RequestReader:
         check_tenant(tenant)
         event = behaviour_events.c
         theirs = (event.tenant == tenant, event.user_id == bindparam("user"))
-        self._change = select(counters.c.value).where(counters.c.name == f"catalogue:{tenant}")
-        self._history = (
-            select(event.item_id, event.strength, event.at, event.type, event.session)
+        change = select(counters.c.value).where(counters.c.name == f"catalogue:{tenant}")
+        running = select(experiments.c.id).where(
+            experiments.c.tenant == tenant, experiments.c.state == "running"
+        )
+        moment = select(
+            change.scalar_subquery().label("change"), running.exists().label("running")
+        ).subquery("moment")
+        newest = (
+            select(event.item_id, event.strength, event.at, event.type, event.session, event.seq)
             .where(*theirs)
             .order_by(event.at.desc(), event.seq.desc())
             .limit(bindparam("limit"))
+            .subquery("newest")
+        )
+        story = newest.c
+        self._moment = (
+            select(moment, story.item_id, story.strength, story.at, story.type, story.session)
+            .select_from(moment.outerjoin(newest, true()))  # one row where there is no event
+            .order_by(story.at, story.seq)
         )
         self._bought = select(event.item_id).where(*theirs, event.type == "purchase").distinct()
-        self._running = (
-            select(experiments.c.id)
-            .where(experiments.c.tenant == tenant, experiments.c.state == "running")
-            .limit(1)
-        )
 
     def user(self, user: str, limit: int) -> UserMoment:
         """The moment of a user, with at most ``limit`` events."""
         with reading(self._engine) as connection:
-            change = connection.scalar(self._change)
-            rows = connection.execute(self._history, {"user": user, "limit": limit}).all()
-            if len(rows) < limit:  # that was all of them
-                bought = frozenset(row.item_id for row in rows if row.type == "purchase")
+            rows = connection.execute(self._moment, {"user": user, "limit": limit}).all()
+            change, running = rows[0][:2]
+            history = _history([tuple(row[2:]) for row in rows if row.item_id is not None])
+            if len(history) < limit:  # that was all of them
+                pairs = zip(history.item_ids, history.types, strict=True)
+                bought = frozenset(item for item, type in pairs if type == "purchase")
             else:
                 bought = frozenset(connection.scalars(self._bought, {"user": user}))
-            running = connection.scalar(self._running)
-        return UserMoment(
-            int(change or 0),
-            _history([tuple(row) for row in reversed(rows)]),
-            bought,
-            running is not None,
-        )
+        return UserMoment(int(change or 0), history, bought, bool(running))
 
 
 def _history(rows: Sequence[Sequence[Any]]) -> StoredHistory:
