@@ -77,8 +77,9 @@ METHODS: Mapping[Method, MethodDescription] = MappingProxyType(
             "Miyato et al. 2017; Jiang et al. 2020", {"adversarial.kind": "smart"},
         ),
         "augmented": MethodDescription(
-            "full", "full, on texts with typing errors, dropped words and other openings",
-            "Wei and Zou 2019; Karpukhin et al. 2019", {"augmentation.share": 0.5},
+            "full", "full, on texts with typing errors and other openings; errors are read past",
+            "Wei and Zou 2019; Karpukhin et al. 2019; Pruthi et al. 2019",
+            {"augmentation.share": 0.5, "spelling": True},
         ),
         "self_training": MethodDescription(
             "full", "full, then again with the labels that it is sure of on unlabelled text",
