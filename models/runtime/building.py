@@ -130,7 +130,7 @@ def predictor_on(
     """A version on one of its graphs. Raises ManifestMismatch when a file was changed."""
     parts = stored or StoredClassifier.read(version.folder)
     graph = IN_PROCESS.get(runtime, kind, threads)
-    nearest = NearestVectors(parts.bank_vectors, NEIGHBOURS, threads=graph.threads)
+    nearest = NearestVectors(parts.bank_vectors, NEIGHBOURS)
     return VersionPredictor(
         version.name,
         version.card,

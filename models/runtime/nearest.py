@@ -44,12 +44,12 @@ class NearestVectors:
     prove to miss nearest ones, all are compared exactly: ``compressed`` says which.
     """
 
-    def __init__(self, vectors: Floats, k: int, *, threads: int = 1) -> None:
+    def __init__(self, vectors: Floats, k: int) -> None:
         self._vectors = vectors
         self._k = k
         self._session: Any = None
         if len(vectors) > max(FEW, CANDIDATES):
-            self._session = _session(vectors, threads)
+            self._session = _session(vectors)
             self._try_out()
 
     @property
@@ -90,7 +90,7 @@ class NearestVectors:
             self._session = None
 
 
-def _session(vectors: Floats, threads: int) -> Any:
+def _session(vectors: Floats) -> Any:
     """A graph that gives the rows of the candidates, int64 [n, CANDIDATES], in no order."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -131,4 +131,4 @@ def _session(vectors: Floats, threads: int) -> Any:
         ir_version=8,
         opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)],
     )
-    return open_session(model.SerializeToString(), threads)
+    return open_session(model.SerializeToString(), 1)

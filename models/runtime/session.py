@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.runtime.files import TOKENIZER, EncoderRuntime
 from models.runtime.padding import padded_batches
+from models.runtime.side_by_side import side_by_side
 from models.spelling import FILE as SPELLING
 from models.spelling import Spelling, load_spelling
 from models.text_predictor import StoredClassifier
@@ -31,9 +32,19 @@ Run = Callable[[NDArray[np.int64], NDArray[np.int64]], Floats]
 TOKEN_BUDGET = 1_024
 """Padded tokens of a batch."""
 
+LEAST_PART = 64
+"""Tokens below which a batch is not cut for the sake of other threads."""
+
+SMALL = 48_000_000
+"""Bytes of an int8 graph up to which its threads compute apart, each a part of a batch."""
+
 
 class OnnxGraph:
-    """A loaded graph. Versions of one encoder share it; calls are safe from any thread."""
+    """A loaded graph. Versions of one encoder share it; calls are safe from any thread.
+
+    ``threads`` compute within each product of it; where it is small, one does, and as many calls
+    go ``side_by_side``: its products are over before threads have met.
+    """
 
     def __init__(self, runtime: EncoderRuntime, kind: str, threads: int) -> None:
         if runtime.failure is not None:
@@ -42,11 +53,13 @@ class OnnxGraph:
         more = (SPELLING,) if self.spelled else ()
         runtime.check(runtime.graph(kind).name, TOKENIZER, *more)
         self.kind = kind
-        self.threads = threads
         self.facts = runtime.facts
         self.tokenizer_file = runtime.folder / TOKENIZER
+        path = runtime.graph(kind)
+        small = kind == "int8" and path.stat().st_size <= SMALL
+        self.calls = threads if small else 1
         made = _openvino if kind == "openvino" else _onnxruntime
-        self.run: Run = made(runtime.graph(kind), threads)
+        self.run: Run = made(path, 1 if small else threads)
 
 
 class LoadedGraphs:
@@ -114,7 +127,12 @@ class OnnxEncoder:
             return self.graph.run(ids, np.ones_like(ids))
         vectors = np.zeros((len(token_ids), self.dimensions), dtype=np.float32)
         lengths = np.fromiter((len(ids) for ids in token_ids), np.int64, len(token_ids))
-        for rows in padded_batches(lengths, TOKEN_BUDGET):
+        calls = self.graph.calls
+        share = int(lengths.sum()) // calls + int(lengths.max(initial=0))
+        budget = min(TOKEN_BUDGET, max(LEAST_PART, share)) if calls > 1 else TOKEN_BUDGET
+        reporting = threading.Lock()
+
+        def compute(rows: NDArray[np.int64]) -> None:
             longest = int(lengths[rows].max())
             ids = np.full((len(rows), longest), self._pad_id, dtype=np.int64)
             for line, row in enumerate(rows.tolist()):
@@ -122,7 +140,10 @@ class OnnxEncoder:
             mask = (np.arange(longest) < lengths[rows, None]).astype(np.int64)
             vectors[rows] = self.graph.run(ids, mask)
             if report is not None:
-                report.advance(len(rows))
+                with reporting:
+                    report.advance(len(rows))
+
+        side_by_side(compute, padded_batches(lengths, budget), calls)
         return vectors
 
     @property

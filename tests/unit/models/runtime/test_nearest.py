@@ -61,7 +61,7 @@ def test_an_index_that_misses_is_not_used(
             rows = np.arange(nearest.CANDIDATES)[None]
             return [np.repeat(rows, len(inputs["queries"]), axis=0)]
 
-    monkeypatch.setattr(nearest, "_session", lambda vectors, threads: Missing())
+    monkeypatch.setattr(nearest, "_session", lambda vectors: Missing())
     bank = clusters(2 * FEW, 0.3)
     found = NearestVectors(bank, 5)
     assert not found.compressed
