@@ -1,8 +1,9 @@
 """How much accuracy is lost when people type as people do: errors, capitals, politeness, synonyms.
 
 The changes are drawn from seeds of their own and use sentences of their own: nothing here is what
-``shared.finetuning.augmentation`` trains on but for the four kinds of typing error. Spaces lost
-and synonyms are never trained on. What stands in square brackets is kept.
+``shared.finetuning.augmentation`` trains on but for the four kinds of typing error: here a fifth of
+the words of three letters and more, one at least, there each word by itself with a chance of its
+own. Spaces lost and synonyms are trained on by no method. What stands in square brackets is kept.
 
 Source: Moradi and Samwald, "Evaluating the robustness of neural language models to input
 perturbations", 2021, arXiv:2108.12237 (the idea of measuring by kind; all text here is our own).
