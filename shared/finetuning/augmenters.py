@@ -42,6 +42,8 @@ class Phrasing:
             if taken:
                 others = _OTHERS[match[0].lower()]
                 other = others[generator.integers(len(others))]
+                if re.search(r"\bI\b", match[0]):
+                    other = re.sub(r"\bi\b", "I", other)
                 if match[0][0].isupper():
                     other = other[0].upper() + other[1:]
                 text = text[: match.start()] + other + text[match.end() :]
@@ -133,6 +135,6 @@ _OTHERS = {
     for phrase in group
 }
 _PHRASE = re.compile(
-    rf"(?<![\w'])(?:{'|'.join(sorted(map(re.escape, _OTHERS), key=len, reverse=True))})(?![\w'])",
-    re.IGNORECASE,
+    # Letters in either case, but those of ASCII alone: a long s would be none of the phrases.
+    rf"(?<![\w'])(?ai:{'|'.join(sorted(map(re.escape, _OTHERS), key=len, reverse=True))})(?![\w'])"
 )

@@ -44,8 +44,9 @@ def drawn(seed: int) -> np.random.Generator:
 def test_a_phrase_is_said_in_another_way() -> None:
     said = {Phrasing().augment("How do I pay", drawn(seed)) for seed in range(40)}
     assert said == {f"{other} pay" for other in (
-        "How can i", "How would i", "What do i do to", "In what way can i"
+        "How can I", "How would I", "What do I do to", "In what way can I"
     )}  # fmt: skip
+    assert Phrasing().augment("thankſ, İt is", drawn(0)) == "thankſ, İt is"
     assert Phrasing().augment("refund", drawn(0)) == "refund"
     assert Phrasing().augment("theme is android", drawn(0)) == "theme is android"
 
