@@ -114,7 +114,7 @@ def large(home: Path) -> dict[str, Any]:
     from apps.recommend.events.store import EventStore
     from apps.recommend.items.store import ItemStore
     from benchmarks.vector_search import STORED, embedded, texts_of
-    from models.recommendation.bundle_scorer import unfitted_scorer
+    from models.recommendation.unfitted import unfitted_scorer
     from models.registry import ModelRegistry
     from shared.storage.engine import open_database
 

@@ -100,7 +100,7 @@ def serve(port: int) -> None:
     from apps.api import create_app
     from apps.commands.serving import listen, run_server
     from apps.recommend.bootstrap import served_recommend
-    from models.recommendation.bundle_scorer import unfitted_scorer
+    from models.recommendation.unfitted import unfitted_scorer
     from shared.settings import Settings
 
     encoded = encode()

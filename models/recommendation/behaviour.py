@@ -16,13 +16,17 @@ from shared.histories import Histories, Rows, UserHistory
 Floats = NDArray[np.float32]
 
 
-class Behaviour(Protocol):
-    """Scores of the items that it was fitted on; ``decay`` weighs a history by recency.
+class ServedBehaviour(Protocol):
+    """What lists ask of behaviour: scores of the items that it was fitted on. ``decay`` weighs a
+    history by recency.
 
     Rows of a history beyond those items must be left out by the caller.
     """
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """The name in ``KINDS``."""
+        ...
 
     @property
     def items(self) -> int:
@@ -47,12 +51,16 @@ class Behaviour(Protocol):
         """What each event gave to the scores of some rows, float32 [h, rows]."""
         ...
 
-    def score_users(self, histories: Histories, users: Rows, decay: float) -> Floats:
-        """Many users' scores, float32 [users, items]."""
-        ...
-
     def similar(self, row: int) -> Floats:
         """How much one item speaks for each other, float32 [items]."""
+        ...
+
+
+class Behaviour(ServedBehaviour, Protocol):
+    """The same as it is fitted, measured and stored."""
+
+    def score_users(self, histories: Histories, users: Rows, decay: float) -> Floats:
+        """Many users' scores, float32 [users, items]."""
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:

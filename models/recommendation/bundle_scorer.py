@@ -1,4 +1,4 @@
-"""``ItemScorer`` of a fitted recommender, or of a catalogue of which only the texts are known."""
+"""``ItemScorer`` of a fitted recommender: exact scores of the candidates that it finds."""
 
 from __future__ import annotations
 
@@ -10,25 +10,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommendation.behaviour import Behaviour
+from models.recommendation.behaviour import LinearBehaviour, ServedBehaviour
 from models.recommendation.borrowing import Borrowed
 from models.recommendation.bundle import read_bundle
-from models.recommendation.fitting import text_only
 from models.recommendation.history_matrix import history_weights
 from models.recommendation.item_texts import ItemTexts, TextSpace, read_texts
+from models.recommendation.linear_with_texts import LinearWithTexts
 from models.recommendation.recipe import MOST_ITEMS_SOLVED
 from models.recommendation.recommender import Blend, Recommender
 from models.recommendation.scoring import ItemScores
-from models.recommendation.shortlist import Shortlist
+from models.recommendation.shortlist import Shortlist, best_rows
 from models.recommendation.text_features import Encode
 from shared.catalogue import CatalogueItem
 from shared.histories import Rows, UserHistory, Weights
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-
-BY_TEXT = Blend(decay=0.8, text=1.0, new_text=1.0, popular=0.01)
-"""Where nothing is fitted yet."""
 
 FEW = 6
 """Up to one in so many of the items' texts are picked out; of more, all are read."""
@@ -45,7 +42,7 @@ class BundleScorer:
         version: str,
         item_ids: tuple[str, ...],
         item_texts: tuple[str, ...],
-        behaviour: Behaviour | None,
+        behaviour: ServedBehaviour | None,
         space: TextSpace,
         texts: ItemTexts,
         fitted: Flags,
@@ -74,16 +71,24 @@ class BundleScorer:
     @classmethod
     def load(cls, version: Any, encode: Encode) -> Self:
         """The scorer of a ``models.registry.ModelVersion``, whose files the caller has verified."""
-        return cls.of(read_bundle(version.folder), version.name, encode)
+        return cls.of(read_bundle(version.folder), version.name, encode, keep=False)
 
     @classmethod
-    def of(cls, fitted: Recommender, version: str, encode: Encode) -> Self:
-        """The scorer of what was fitted."""
+    def of(cls, fitted: Recommender, version: str, encode: Encode, *, keep: bool = True) -> Self:
+        """The scorer of what was fitted; ``keep`` unless nobody else needs the fitted matrix, which
+        is half a gigabyte for 12,000 items."""
+        behaviour: ServedBehaviour = fitted.behaviour
+        if isinstance(behaviour, LinearBehaviour):
+            known = fitted.blend.text * fitted.fitted.astype(np.float32)
+            offered = fitted.texts.offered * known[:, None]
+            behaviour = LinearWithTexts.of(
+                behaviour, fitted.texts.taken, offered, in_place=not keep
+            )
         return cls(
             version,
             fitted.item_ids,
             fitted.item_texts,
-            fitted.behaviour,
+            behaviour,
             fitted.space,
             fitted.texts,
             fitted.fitted,
@@ -98,11 +103,19 @@ class BundleScorer:
         return self._texts.encoded
 
     def score(self, history: UserHistory, *, allowed: Flags, wanted: int, now: float) -> ItemScores:
-        """All allowed rows up to 20,000 items, or where behaviour has no factors; beyond, a
+        """The best ``wanted`` exactly where behaviour is a matrix of items; of a larger catalogue a
         shortlist by FAISS, scored exactly."""
         weights = history_weights(history, self._blend.decay)
         user = weights @ self._texts.taken[history.rows]
         popular = self._blend.popular_weights(np.abs(weights).sum(dtype=np.float32))
+        if isinstance(self._behaviour, LinearWithTexts):
+            totals = self._summed(self._behaviour, history, user)
+            totals += self.popularity * popular
+            rows = best_rows(totals, allowed, wanted)
+            totals = totals[rows]
+            text, liked = self._by_text(user, rows), self.popularity[rows] * popular
+            parts = {"behaviour": totals - text - liked, "text": text, "popular": liked}
+            return ItemScores(rows, totals, parts)
         if len(self.item_ids) > MOST_ITEMS_SOLVED and self._searched:
             folded = np.zeros(0, np.float32)
             if self._behaviour is not None:
@@ -239,6 +252,34 @@ class BundleScorer:
         texts = self._texts.offered * self._text_weights[:, None]
         return Shortlist(self._factors, texts, self.popularity)
 
+    def _summed(self, linear: LinearWithTexts, history: UserHistory, user: Floats) -> Weights:
+        """Behaviour and texts of all rows, float32 [n], out of the matrix that holds both.
+
+        Texts that it does not hold are added: those of events that the fit does not know, or whose
+        text has changed since; and those of rows that are new or have changed."""
+        totals = np.zeros(len(self.item_ids), np.float32)
+        summed, known_user = linear.summed(self._known(history), self._blend.decay)
+        totals[: linear.items] = summed
+        later = user - known_user
+        if later.any():
+            totals += (self._texts.offered @ later) * self._text_weights
+        behaved = np.zeros_like(totals)
+        read = np.union1d(self._changed, self._borrowed.lenders)
+        behaved[read] = linear.alone(summed, known_user, read)
+        new = self._borrowed.rows
+        behaved[new] = self._blend.borrowed * self._borrowed.lent(behaved)
+        for rows in (self._changed, new):
+            totals[rows] = behaved[rows] + self._by_text(user, rows)
+        return totals
+
+    @cached_property
+    def _changed(self) -> Rows:
+        """Known rows whose text is another now than the matrix holds, int64."""
+        assert isinstance(self._behaviour, LinearWithTexts)
+        held = self._behaviour.offered
+        now = self._texts.offered[: len(held)] * self._text_weights[: len(held), None]
+        return np.flatnonzero((now != held).any(axis=1) & self.fitted[: len(held)])
+
     def _by_behaviour(self, history: UserHistory, rows: Rows) -> Weights:
         found = np.zeros(len(rows), np.float32)
         if self._behaviour is None or not len(history):
@@ -268,21 +309,3 @@ class BundleScorer:
             return picked
         whole: Floats = (offered @ user) * weights
         return whole[rows]
-
-
-def unfitted_scorer(items: Sequence[CatalogueItem], encode: Encode) -> BundleScorer:
-    """The scorer of a catalogue without behaviour: by texts, all items equally popular."""
-    space, texts = text_only(items, encode)
-    count = len(items)
-    return BundleScorer(
-        "",
-        tuple(item.id for item in items),
-        tuple(item.whole for item in items),
-        None,
-        space,
-        texts,
-        np.zeros(count, bool),
-        np.zeros(count, np.float32),
-        BY_TEXT,
-        encode,
-    )

@@ -75,3 +75,15 @@ class Shortlist:
             if len(found) >= wanted or len(first) == len(self._popular):
                 return found[:wanted]
             looked *= 4
+
+
+def best_rows(totals: Weights, allowed: NDArray[np.bool_], wanted: int) -> Rows:
+    """The allowed rows (bool [n]) of the ``wanted`` greatest totals float32 [n] and those equal to
+    the last of them; all where there are no more."""
+    rows = np.flatnonzero(allowed)
+    if len(rows) <= wanted:
+        return rows
+    left = totals[rows]
+    last = len(left) - wanted
+    best: Rows = rows[left >= np.partition(left, last)[last]]
+    return best

@@ -79,7 +79,7 @@ def unfitted(encoding: Encoding) -> Unfitted:
     """Scores by texts alone."""
 
     def score(items: Sequence[CatalogueItem]) -> ItemScorer:
-        from models.recommendation.bundle_scorer import unfitted_scorer
+        from models.recommendation.unfitted import unfitted_scorer
 
         return unfitted_scorer(items, encoding)
 
