@@ -20,6 +20,7 @@ class SignalWords:
 
     title: str
     measure: str
+    meaning: str
     share: bool = False
 
     def amount(self, effect: float) -> str:
@@ -27,20 +28,57 @@ class SignalWords:
         return f"{effect * 100:.1f} points" if self.share else f"{effect:.2f}"
 
 
+_STABILITY = (
+    " Population stability index, less what samples of this size show by chance: 0 is no change."
+)
+
 SIGNALS = {
-    "centroid": SignalWords("Where texts lie", "shift of their mean, in spreads"),
-    "separability": SignalWords("Told from the old", "AUC of old against new, lower bound"),
-    "labels": SignalWords("Mix of labels", "stability index beyond chance"),
-    "confidence": SignalWords("Confidence", "stability index beyond chance"),
-    "out_of_scope": SignalWords("Unlike the training data", "share beyond the usual", share=True),
-    "behaviour": SignalWords("What people do", "stability index beyond chance"),
-    "unknown_items": SignalWords("Items not in the bundle", "share beyond the usual", share=True),
+    "centroid": SignalWords(
+        "Average text",
+        "shift, in spreads",
+        "How far the average of what came lately lies from that of the validation texts, as a part"
+        " of how far single texts lie apart.",
+    ),
+    "separability": SignalWords(
+        "New told from old",
+        "AUC, lower bound",
+        "How well a classifier tells what came lately from validation texts: 0.5 is a coin that is"
+        " thrown, 1 is always.",
+    ),
+    "labels": SignalWords(
+        "Mix of labels",
+        "stability index",
+        "Whether the model gives its labels in other shares than on validation texts." + _STABILITY,
+    ),
+    "confidence": SignalWords(
+        "Confidence",
+        "stability index",
+        "Whether the model is surer, or less sure, than on validation texts." + _STABILITY,
+    ),
+    "out_of_scope": SignalWords(
+        "Unlike the training data",
+        "share beyond the usual",
+        "How many more than one in twenty look stranger than 19 of 20 validation texts.",
+        share=True,
+    ),
+    "behaviour": SignalWords(
+        "What people do",
+        "stability index",
+        "Whether views, purchases and ratings come in other shares than before the fit."
+        + _STABILITY,
+    ),
+    "unknown_items": SignalWords(
+        "Items not in the bundle",
+        "share beyond the usual",
+        "How many more events are on items that the bundle has not seen.",
+        share=True,
+    ),
 }
 
 
 def words_of(signal: str) -> SignalWords:
     """The words for a signal; one that this version does not know shows its own name."""
-    return SIGNALS.get(signal, SignalWords(signal.replace("_", " "), "effect"))
+    return SIGNALS.get(signal, SignalWords(signal.replace("_", " "), "effect", ""))
 
 
 def standing(signal: DriftSignal) -> str:

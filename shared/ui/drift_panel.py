@@ -42,15 +42,17 @@ def show_drift(client: TriptychClient, app: str, *, tenant: str | None = None) -
     if not measured:
         return
     zone = reader_zone()
-    columns = st.columns(2, gap="medium")
-    for place, signal in enumerate(_fired_first(measured[-1])):
-        with columns[place % 2], st.container(border=True):
-            _show_signal(signal, measured)
-            st.altair_chart(
-                signal_chart(signal_frame(measured, signal.name, zone)),
-                alt=f"{words_of(signal.name).title} at each comparison, beside its limit",
-                key=f"drift_{app}_{signal.name}",
-            )
+    shown = _fired_first(measured[-1])
+    for first in range(0, len(shown), 2):  # by rows, so that they keep their order on a phone
+        columns = st.columns(2, gap="medium")
+        for column, signal in zip(columns, shown[first : first + 2], strict=False):
+            with column, st.container(border=True):
+                _show_signal(signal, measured)
+                st.altair_chart(
+                    signal_chart(signal_frame(measured, signal.name, zone)),
+                    alt=f"{words_of(signal.name).title} at each comparison, beside its limit",
+                    key=f"drift_{app}_{signal.name}",
+                )
     with st.expander("How to read this"):
         st.markdown(HOW_TO_READ)
 
@@ -131,7 +133,7 @@ def _show_signal(signal: DriftSignal, checks: list[DriftCheck]) -> None:
             st.badge("drift", icon=":material/trending_up:", color="red")
         else:
             st.badge("stable", icon=":material/check:", color="green")
-    st.caption(f"{words.measure}: {plain(standing(signal))}")
+    st.caption(f"{words.measure}: {plain(standing(signal))}", help=words.meaning or None)
     if signal.drifted:
         since = drifting_since(checks, signal.name)
         begun = f"Since {plain(local(since))}: " if since else ""

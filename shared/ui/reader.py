@@ -26,12 +26,15 @@ def local(moment: datetime) -> str:
 
 def reader_name() -> str:
     """A field for the reader's name, kept through the session: what is done is signed with it."""
-    name = st.text_input(
-        "Your name",
-        key="reader_name",
-        max_chars=120,
-        placeholder="signs what you do",
-        persist_state="session",
-        width=260,
-    )
-    return (name or "").strip()
+    with st.container(width=260):
+        typed = st.text_input(
+            "Your name",
+            key="reader_name",
+            max_chars=120,
+            placeholder="signs what you do",
+            persist_state="session",
+        )
+        name = (typed or "").strip()
+        if not name:
+            st.caption("Buttons that change something wait for it.")
+    return name

@@ -192,7 +192,10 @@ def show_stories(company: CompanyShape, author: str) -> None:
 
 
 st.title("Company", anchor=False)
-with st.container(horizontal=True, vertical_alignment="bottom"):
+st.caption(
+    "What the news says of one company: its index from -1 (bad) to +1 (good), and the stories."
+)
+with st.container(horizontal=True, vertical_alignment="top"):
     company = choose()
     name = reader_name()
 page.tell()

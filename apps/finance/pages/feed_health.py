@@ -138,6 +138,7 @@ def show_form(author: str) -> None:
 
 
 st.title("Feed health", anchor=False)
+st.caption("Where stories come from, and how the last look at each address went.")
 author = reader_name()
 page.tell()
 with needed():

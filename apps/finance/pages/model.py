@@ -72,6 +72,7 @@ st.set_page_config(layout="wide")
 client = api()
 
 st.title("Sentiment model", anchor=False)
+st.caption("What decides whether a story is good or bad for a company, and whether it still can.")
 st.subheader("Which version scored the stories", anchor=False)
 standing(client)
 st.subheader("Drift", anchor=False)

@@ -215,6 +215,10 @@ def show_targets(author: str) -> None:
 
 
 st.title("Rules and alerts", anchor=False)
+st.caption(
+    "A rule says when to be alarmed. An alert is what it set off: numbers and stories, sent once "
+    "to where alerts go."
+)
 name = reader_name()
 view = st.segmented_control(
     "What to see", VIEWS, key="alerts_view", label_visibility="collapsed", required=True

@@ -23,9 +23,12 @@ def tenant_of_reader() -> str | None:
     return str(kept) if kept else None
 
 
-def show_head(title: str, client: TriptychClient, tenant: str | None) -> StatusShape:
-    """Title, how much there is, and whether its behaviour is made up; ends an empty page."""
+def show_head(
+    title: str, client: TriptychClient, tenant: str | None, *, purpose: str
+) -> StatusShape:
+    """Title, what the page is for, how much there is, whether it is made up; ends an empty page."""
     st.title(title, anchor=False)
+    st.markdown(purpose)
     with needed():
         status = client.recommend_status(tenant=tenant)
     whose = "" if status.tenant == "default" else f"{plain(status.tenant)} · "

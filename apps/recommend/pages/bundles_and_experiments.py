@@ -20,7 +20,13 @@ client = api()
 page = PageActions("bundles", client)
 tenant = tenant_of_reader()
 
-show_head("Bundles and experiments", client, tenant)
+show_head(
+    "Bundles and experiments",
+    client,
+    tenant,
+    purpose="A bundle is what was fitted, and makes the lists: put one in use, go back, or try one"
+    " kind of list against another.",
+)
 author = reader_name()
 view = st.segmented_control(
     "What to see",

@@ -28,7 +28,12 @@ def show_legend(legend: list[tuple[str, str, int]]) -> None:
     st.html(line_html(parts))
 
 
-status = show_head("Catalogue map", client, tenant)
+status = show_head(
+    "Catalogue map",
+    client,
+    tenant,
+    purpose="All items by their texts: what lies near reads alike.",
+)
 with needed():
     found = client.catalogue_map(tenant=tenant)
 if len(found.points) < 3:

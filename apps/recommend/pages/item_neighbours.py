@@ -130,7 +130,12 @@ def show_fits() -> None:
     show_scored(found.entries)
 
 
-status = show_head("Item neighbours", client, tenant)
+status = show_head(
+    "Item neighbours",
+    client,
+    tenant,
+    purpose="What goes with an item, or fits a text, and why.",
+)
 by = st.segmented_control(
     "Find", BY, required=True, key="neighbours_by", label_visibility="collapsed"
 )

@@ -112,7 +112,12 @@ def show_descending(metrics: Mapping[str, Any]) -> None:
     st.dataframe(ranking_table(descending), hide_index=True, height="content")
 
 
-status = show_head("Offline report", client, tenant)
+status = show_head(
+    "Offline report",
+    client,
+    tenant,
+    purpose="How well lists foretold what users took afterwards, on events held back from the fit.",
+)
 with needed():
     bundles = client.bundles(tenant=tenant).bundles
 if not bundles:

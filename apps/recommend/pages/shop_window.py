@@ -205,7 +205,12 @@ def show_list(shown: ListShape, k: int, actor: str | None) -> None:
     st.caption(" · ".join(facts))
 
 
-status = show_head("Shop window", client, tenant)
+status = show_head(
+    "Shop window",
+    client,
+    tenant,
+    purpose="What a shop would show somebody, with the reason for each item.",
+)
 page.tell()
 show_receipt()
 who = st.segmented_control("For", WHO, default=WHO[0], required=True)

@@ -120,8 +120,9 @@ def flat_table(report: CheckReport) -> pd.DataFrame:
 
 st.title("Data check", anchor=False)
 st.caption(
-    "Looks for likely wrong labels, near-duplicates, intents that overlap, tiny classes, invisible "
-    "characters and languages that the encoder does not know. Nothing of the file is kept."
+    "A file with a message and its intent in each row. Looks for likely wrong labels, "
+    "near-duplicates, intents that overlap, tiny classes, invisible characters and languages that "
+    "the encoder does not know. Nothing of the file is kept."
 )
 upload = st.file_uploader(
     "Labelled messages", type=["csv", "tsv", "jsonl", "parquet"], max_upload_size=8

@@ -136,6 +136,10 @@ def show_chat(conversation_id: str, person: str) -> None:
 
 
 st.title("Waiting chats", anchor=False)
+st.caption(
+    "Chats that the bot handed over, or whose customer asked for a person. Whoever takes one over "
+    "writes to the customer until it is given back or closed."
+)
 name = reader_name()
 if problem := state.pop("desk_error", None):
     show_error(problem)

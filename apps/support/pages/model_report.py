@@ -77,8 +77,6 @@ def show_switch(version: ModelVersionSummary) -> None:
     with st.container(border=True):
         st.markdown("**Switch**")
         author = reader_name()
-        if not author:
-            st.caption("Write your name: every switch is signed.")
         force = st.checkbox(
             "Even if the gate finds it worse",
             key=f"model_force-{version.version}",  # a tick holds for one version only

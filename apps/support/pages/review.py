@@ -206,6 +206,10 @@ def show_form(author: str) -> None:
 
 
 st.title("Review queue", anchor=False)
+st.caption(
+    "Messages that the bot was unsure of. Say what they mean, and the next training learns it. No "
+    "customer is written to from here."
+)
 name = reader_name()
 view = st.segmented_control(
     "What to review", VIEWS, key="review_view", label_visibility="collapsed", required=True
