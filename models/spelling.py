@@ -48,6 +48,12 @@ class Spelling:
 
     words: Mapping[str, int]
     general: Mapping[str, int] = field(default_factory=dict)
+    _letters: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        letters = {letter for word in self.words for letter in word}
+        alphabet = "".join(sorted(letters)) if len(letters) <= MOST_LETTERS else ""
+        object.__setattr__(self, "_letters", alphabet)
 
     @classmethod
     def learnt(
@@ -80,7 +86,7 @@ class Spelling:
         small = word.lower()
         if self._is_known(small) or word[1:] != small[1:]:
             return word
-        near = _one_error_away(small, self._letters())
+        near = _one_error_away(small, self._letters)
         own = [other for other in near if other in self.words and len(other) > 2]
         if own:
             found = max(own, key=lambda other: (self.words[other], other))
@@ -104,10 +110,6 @@ class Spelling:
             if any(len(s) > 2 and (s in self.words or s in self.general) for s in stems):
                 return True
         return False
-
-    def _letters(self) -> str:
-        letters = {letter for word in self.words for letter in word}
-        return "".join(sorted(letters)) if len(letters) <= MOST_LETTERS else ""
 
     def save(self, folder: Path) -> None:
         """Write the words of the training texts; the others are the encoder's own."""
