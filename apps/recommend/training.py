@@ -2,6 +2,9 @@
 
 histories ─> gate events held out ─┬─> measured: fitted without each user's last event
                                    └─> fitted on all the rest ─> bundle ─> registry
+
+A refit of about the same events takes the blend of the bundle in use: one fit is all there is, and
+its numbers are those of the gate's events.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from apps.recommend.chosen_blend import ChosenBlend
 from apps.recommend.tenants import registry_app
 from models.encoder import TextEncoder
 from models.recommendation.bundle import ENCODER, known_vectors, write_bundle
@@ -27,7 +31,7 @@ from models.recommendation.fitting import (
     fit_recommender,
     read_catalogue,
 )
-from models.recommendation.gate import hold_out
+from models.recommendation.gate import gate_task, hold_out
 from models.recommendation.recipe import RecommendRecipe
 from models.recommendation.recommender import Recommender
 from models.recommendation.scoring import PARTS
@@ -74,18 +78,21 @@ def fit_bundle(
     encoder: str | None = None,
     seed: int = 1,
     test: bool = False,
+    chosen: ChosenBlend | None = None,
     say: Callable[[str], None] = log.info,
 ) -> tuple[ModelVersion, dict[str, Any]]:
     """Fit, measure and register a bundle; what ``--json`` prints comes beside it.
 
     With ``test`` the numbers are of each user's last event, by a fit of its own without it; else
-    they are those of the validation events that the blend was chosen on. Raises EmptyData, before
-    a text is read, where there is no item or no event.
+    they are those of the validation events that the blend was chosen on. Where the blend was
+    ``chosen`` before, they are of the gate's events. ``say`` hears of each stage, after the seconds
+    since the start. Raises EmptyData, before a text is read, where there is no item or no event.
     """
     if not items or not len(histories.rows):
         raise EmptyData(NOTHING)
     app, recipe = registry_app(tenant), recipe or RecommendRecipe()
     started = perf_counter()
+    say = _timed(say, started)
     hardware = choose_hardware(settings.device)
     loaded = TextEncoder.load(encoder or settings.encoder).to(hardware.device)
     fitted_on, gate = hold_out(histories)
@@ -107,11 +114,20 @@ def fit_bundle(
         known={} if recipe.encoder_steps else _read_before(registry, app, loaded.name),
     )
     prepared = perf_counter()
-    blend, measured, evaluated = None, None, 0.0
+    if test or not len(gate.targets):
+        chosen = None
+    blend, measured, evaluated, tower = None if chosen is None else chosen.blend, None, 0.0, None
     if test:
-        measured, evaluated, blend = _tested(histories, catalogue, recipe, seed, say)
-    fitted = fit_recommender(fitted_on, catalogue, recipe=recipe, seed=seed, blend=blend, say=say)
+        measured, evaluated, asked = _tested(histories, catalogue, recipe, seed, say)
+        blend, tower = (None, None) if asked is None else (asked.blend, asked.space.tower)
+    fitted = fit_recommender(
+        fitted_on, catalogue, recipe=recipe, seed=seed, blend=blend, tower=tower, say=say
+    )
     trained = perf_counter()
+    if chosen is not None:
+        say(f"ranking for {len(gate.targets):,} users")
+        task = gate_task(gate, fitted_on)
+        measured = (*_measured(fitted.recommender, task, seed), task.name)
     if measured is None:
         measured = _validated(fitted, seed, say)
     metrics, ablations, protocol = measured
@@ -140,6 +156,7 @@ def fit_bundle(
         },
         "recipe": recipe.as_card(),
         "blend": recommender.blend.as_card(),
+        "blend_chosen_on": (chosen or ChosenBlend.on(recommender.blend, histories)).counts,
         "metrics": metrics,
         "ablations": ablations,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
@@ -152,8 +169,14 @@ def fit_bundle(
         if recipe.encoder_steps:
             loaded.save(folder / ENCODER)
 
+    say("writing the bundle")
     version = registry.add(app, card=card, write=write, now=now)
+    say(f"{version.name} is written")
     return version, {"app": app, "version": version.name, "tenant": tenant, **card}
+
+
+def _timed(say: Callable[[str], None], started: float) -> Callable[[str], None]:
+    return lambda message: say(f"{perf_counter() - started:6.1f} s  {message}")
 
 
 def _without_last(histories: Histories) -> Histories:
@@ -174,13 +197,15 @@ def fit_stored(
     *,
     synthetic: bool = False,
 ) -> ModelVersion:
-    """A tenant's bundle of what is stored, with the recipe, seed and encoder of the one in use."""
-    encoder, seed, recipe = None, 1, RecommendRecipe()
+    """A tenant's bundle of what is stored, with the recipe, seed and encoder of the one in use, and
+    its blend where the events are about as many."""
+    encoder, seed, recipe, chosen = None, 1, RecommendRecipe(), None
     current = registry.in_use(registry_app(tenant))
     if current is not None:
         card = registry.get(registry_app(tenant), current).card
         encoder, seed = card.get("encoder"), int(card.get("seed", seed))
         recipe = RecommendRecipe.of(card.get("recipe") or {})
+        chosen = ChosenBlend.of(card, recipe, histories)
     version, _ = fit_bundle(
         settings,
         registry,
@@ -192,6 +217,7 @@ def fit_stored(
         recipe=recipe,
         encoder=encoder,
         seed=seed,
+        chosen=chosen,
     )
     return version
 
@@ -206,8 +232,8 @@ def _tested(
     recipe: RecommendRecipe,
     seed: int,
     say: Callable[[str], None],
-) -> tuple[Measured | None, float, Any]:
-    """The numbers on last events, the seconds of measuring alone, and the blend that was chosen."""
+) -> tuple[Measured | None, float, Recommender | None]:
+    """The numbers on last events, the seconds of measuring alone, and what was measured."""
     try:
         task = leave_one_out(histories)
     except EmptyData:
@@ -216,7 +242,7 @@ def _tested(
     say(f"ranking {histories.items:,} items for {len(task.users):,} users")
     began = perf_counter()
     measured = _measured(fitted.recommender, task, seed)
-    return (*measured, task.name), perf_counter() - began, fitted.recommender.blend
+    return (*measured, task.name), perf_counter() - began, fitted.recommender
 
 
 def _validated(fitted: FittedRecommender, seed: int, say: Callable[[str], None]) -> Measured:

@@ -1,22 +1,20 @@
 """The blend's weights, chosen on events that the parts were not fitted on.
 
 Each weight is chosen by ndcg@10 while the ones before it stay: recency, then texts of known items,
-then popularity, then texts of new ones. For the last a tenth of the items is scored by texts alone,
-as if nobody had taken them, and all users count: a weight that lifts new items above known ones at
-the expense of those who took known ones is not chosen.
+then popularity. What items without behaviour get is a share of the scale that this catalogue's
+scores have, which puts them among the known ones: nobody took them, so that few held-out events
+would have to choose between many weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommendation.borrowing import Borrowed
 from models.recommendation.recipe import RecommendRecipe
 from models.recommendation.recommender import Blend, Recommender
 from shared.evaluation.ranking import Scores, target_ranks
@@ -28,9 +26,6 @@ T = TypeVar("T")
 MOST_SCORES = 40_000_000
 """Scores that are held at once: users are drawn so that there are no more."""
 
-AS_NEW = 0.1
-NEW_SHARES = (0.2, 0.4, 0.6, 1.0)
-BORROWED_SHARES = (0.0, 0.3, 0.6, 1.0)
 LEAST_POPULAR = 1e-4
 """Of the scale of scores: what ranks the items for a user of whom nothing is known."""
 
@@ -56,44 +51,32 @@ def fit_blend(
         owners = np.repeat(np.arange(len(targets)), [len(rows) for rows in targets])
         return float(ndcg(ranks, owners, len(targets), 10).mean())
 
-    def parts(blend: Blend) -> dict[str, Scores]:
-        return replace(fitted, blend=blend).parts_of_users(task.history, asked)
+    def behaved(decay: float) -> Scores:
+        scores = fitted.behaviour.score_users(task.history, asked, decay)
+        scores[:, ~fitted.fitted] = 0.0
+        return scores
 
-    plain = Blend(recipe.history_decays[0], 1.0, 1.0, 1.0)
-    decay = _best(
-        recipe.history_decays,
-        lambda value: quality(parts(replace(plain, decay=value))["behaviour"]),
-    )
-    found = parts(replace(plain, decay=decay))
+    decay = _best(recipe.history_decays, lambda value: quality(behaved(value)))
+    plain = Blend(decay, 1.0, 1.0, 1.0)
+    found = replace(fitted, blend=plain).parts_of_users(task.history, asked)
     behaviour, text, popular = found["behaviour"], found["text"], found["popular"]
     unit = _tenth_best(behaviour) or 1.0
     text_unit = unit / (_tenth_best(text) or 1.0)
-    known = fitted.fitted[None, :]
+    text[:, ~fitted.fitted] = 0.0
     text_share = _best(
         recipe.text_shares,
-        lambda share: quality(behaviour + np.float32(share * text_unit) * text * known),
+        lambda share: quality(behaviour + np.float32(share * text_unit) * text),
     )
-    mixed = behaviour + np.float32(text_share * text_unit) * text * known
+    mixed = behaviour + np.float32(text_share * text_unit) * text
     popular_share = _best(
         recipe.popular_shares, lambda share: quality(mixed + np.float32(share * unit) * popular)
     )
-    mixed += np.float32(popular_share * unit) * popular
-    as_new = ~fitted.fitted | (rng.random(len(fitted.item_ids)) < AS_NEW)
-    lent = Borrowed.of(fitted.texts.dense, ~as_new).lent(behaviour)
-    new_texts = np.float32(text_unit) * text[:, as_new]
-
-    def of_new(shares: tuple[float, float]) -> float:
-        scores = mixed.copy()
-        scores[:, as_new] = np.float32(shares[0]) * new_texts + np.float32(shares[1]) * lent
-        return quality(scores)
-
-    new_share, borrowed = _best(list(product(NEW_SHARES, BORROWED_SHARES)), of_new)
     return Blend(
         decay=decay,
         text=text_share * text_unit,
-        new_text=new_share * text_unit,
+        new_text=recipe.new_share * text_unit,
         popular=max(popular_share, LEAST_POPULAR) * unit,
-        borrowed=borrowed,
+        borrowed=recipe.borrowed_share,
     )
 
 

@@ -86,10 +86,12 @@ def fit_recommender(
     recipe: RecommendRecipe,
     seed: int,
     blend: Blend | None = None,
+    tower: ItemTower | None = None,
     say: Say = log.info,
 ) -> FittedRecommender:
     """Fit on all events, the blend chosen on each user's last one unless it is given.
 
+    ``tower`` is one that was trained on nearly the same events and texts; else one is trained.
     Raises EmptyData without an item or an event, TrainingError for a catalogue that is too large.
     """
     if not histories.items or not len(histories.rows):
@@ -105,7 +107,13 @@ def fit_recommender(
     if validation is not None and blend is None:
         say(f"fitting without the last events of {len(validation.users):,} users")
         asked = fit_parts(
-            validation.train, catalogue, recipe=recipe, seed=seed, blend=WITHOUT_VALIDATION, say=say
+            validation.train,
+            catalogue,
+            recipe=recipe,
+            seed=seed,
+            blend=WITHOUT_VALIDATION,
+            tower=tower,
+            say=say,
         )
         blend = fit_blend(asked, validation, recipe, seed=seed)
         asked = replace(asked, blend=blend)
@@ -113,7 +121,11 @@ def fit_recommender(
     blended = monotonic()
     assert blend is not None
     say(f"fitting on all {len(histories.rows):,} events")
-    recommender = fit_parts(histories, catalogue, recipe=recipe, seed=seed, blend=blend, say=say)
+    if asked is not None:
+        tower = asked.space.tower
+    recommender = fit_parts(
+        histories, catalogue, recipe=recipe, seed=seed, blend=blend, tower=tower, say=say
+    )
     seconds = {"blend": blended - started, "fit": monotonic() - blended}
     return FittedRecommender(recommender, validation, asked, seconds)
 
@@ -125,10 +137,16 @@ def fit_parts(
     recipe: RecommendRecipe,
     seed: int,
     blend: Blend,
+    tower: ItemTower | None = None,
     say: Say = log.info,
 ) -> Recommender:
-    """The parts on all events of the histories, under a given blend."""
-    tower = train_item_tower(histories, catalogue.dense, recipe, seed=seed)
+    """The parts on all events of the histories, under a given blend.
+
+    ``tower`` is one that was trained on nearly the same events; else one is trained.
+    """
+    if tower is None:
+        say("training the item tower")
+        tower = train_item_tower(histories, catalogue.dense, recipe, seed=seed)
     space = TextSpace(catalogue.features, tower)
     texts = space.of_dense(catalogue.encoded, catalogue.dense)
     return Recommender(
@@ -188,7 +206,8 @@ def _behaviour(
     if histories.items <= MOST_ITEMS_SOLVED:
         size = bytes_to_solve(histories.items) / 2**20
         say(f"solving {histories.items:,} items whole: {size:,.0f} MiB")
-        return LinearBehaviour(fit_sequence_linear(histories, catalogue.words, recipe))
+        meanings = catalogue.features.meanings(catalogue.encoded)
+        return LinearBehaviour(fit_sequence_linear(histories, catalogue.words, recipe, meanings))
     say(f"{histories.items:,} items are too many to solve whole: fitting factors")
     options = AlsOptions(seed=seed)
     return FactorBehaviour(fit_als(histories, catalogue.dense, options=options))

@@ -68,20 +68,32 @@ def compare(registry: ModelRegistry, app: str, candidate: ModelVersion) -> GateR
 def hits(recommender: Recommender, gate: GateEvents) -> NDArray[np.bool_]:
     """Whether each target is among the first ten, bool [users]; False where nothing is shown."""
     found = np.zeros(len(gate.targets), bool)
-    asked = np.flatnonzero(np.diff(gate.histories.starts) > 0)
-    clean = [user for user in asked.tolist() if gate.targets[user] not in gate.of_user(user).rows]
-    if clean:
-        users = np.array(clean, np.int64)
-        task = RankingTask(
-            "gate",
-            gate.histories,
-            gate.histories,
-            users,
-            tuple(gate.targets[users, None]),
-            np.ones(gate.histories.items, bool),
-        )
+    users = _askable(gate)
+    if len(users):
+        task = gate_task(gate, gate.histories)
         found[users] = evaluate_ranking(recommender.score_users, task, ks=(10,)).ranks < 10
     return found
+
+
+def gate_task(gate: GateEvents, train: Histories) -> RankingTask:
+    """What the gate asks as an evaluation of what was fitted on ``train``, over the same items.
+    Raises EmptyData where it asks nothing."""
+    users = _askable(gate)
+    return RankingTask(
+        "events held out of the fit, of one user in ten",
+        train,
+        gate.histories,
+        users,
+        tuple(gate.targets[users, None]),
+        np.ones(gate.histories.items, bool),
+    )
+
+
+def _askable(gate: GateEvents) -> Rows:
+    """The users who are shown something, and not the target."""
+    asked = np.flatnonzero(np.diff(gate.histories.starts) > 0)
+    clean = [user for user in asked.tolist() if gate.targets[user] not in gate.of_user(user).rows]
+    return np.array(clean, np.int64)
 
 
 def _over(current: Recommender, gate: GateEvents) -> GateEvents:

@@ -23,7 +23,7 @@ from shared.histories import Histories
 
 Floats = NDArray[np.float32]
 
-BATCH = 1024
+BATCH = 256
 START_SCALE = 15.0
 TAUGHT_BY = 64
 """With fewer followed cuts than this there is nothing to learn: the maps stay where they start."""

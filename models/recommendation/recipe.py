@@ -26,6 +26,8 @@ class RecommendRecipe:
     item tower; ``encoder_steps`` steps fine-tune the encoder first (0: it stays as it is).
 
     ``history_decays``, ``text_shares`` and ``popular_shares`` are what validation chooses from.
+    ``new_share`` is the weight of texts for items without behaviour, in the scale of scores, and
+    ``borrowed_share`` that of the behaviour which they borrow.
     """
 
     plain_share: float = 0.3
@@ -33,6 +35,7 @@ class RecommendRecipe:
     future: int = 5
     gap_decay: float = 0.7
     text_weight: float = 10.0
+    meaning_share: float = 0.3
     regularisation: float = 100.0
     tower_dimensions: int = 192
     tower_epochs: int = 3
@@ -42,6 +45,8 @@ class RecommendRecipe:
     history_decays: tuple[float, ...] = (0.6, 0.7, 0.8, 0.9, 0.97)
     text_shares: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4)
     popular_shares: tuple[float, ...] = (0.01, 0.05, 0.2)
+    new_share: float = 0.3
+    borrowed_share: float = 1.0
 
     def __post_init__(self) -> None:
         whole = (self.past, self.future, self.tower_dimensions)
@@ -51,15 +56,17 @@ class RecommendRecipe:
             raise SettingsError("plain_share lies from 0 to 1, gap_decay above 0 and up to 1")
         if not 0 < self.regularisation < inf or not 0 <= self.text_weight < inf:
             raise SettingsError("regularisation is above 0, and text_weight not below")
+        if not 0 <= self.meaning_share <= 1:
+            raise SettingsError("meaning_share lies from 0 to 1")
         if not 0 <= self.tower_dropout < 1 or not 0 < self.tower_rate < inf:
             raise SettingsError("tower_dropout lies from 0 to below 1, tower_rate above 0")
-        shares = (*self.text_shares, *self.popular_shares)
+        shares = (*self.text_shares, *self.popular_shares, self.new_share, self.borrowed_share)
         if not all((self.history_decays, self.text_shares, self.popular_shares)):
             raise SettingsError("history_decays, text_shares and popular_shares are not empty")
         if not all(0 < decay <= 1 for decay in self.history_decays):
             raise SettingsError("history_decays lie above 0 and up to 1")
         if not all(0 <= share < inf for share in shares):
-            raise SettingsError("text_shares and popular_shares are not below 0")
+            raise SettingsError("shares of the blend are not below 0")
 
     def as_card(self) -> dict[str, Any]:
         """The settings, fit for a card."""

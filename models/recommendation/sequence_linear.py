@@ -3,7 +3,7 @@
 Choi, Kim, Lee, Shim and Lee, "Session-aware linear item-item models for session-based
 recommendation" (SLIST, 2021), in closed form with the zero diagonal of EASE (Steck, 2019), and the
 items' texts as further rows of the same regression. With X the histories, P the pasts and F the
-futures of their cuts, T the texts' words, a the plain share:
+futures of their cuts, T the texts' words beside what the encoder has of them, a the plain share:
 
     G = a XᵀX + (1-a) PᵀP + t TTᵀ + λ I
     B = G⁻¹ (a XᵀX + (1-a) PᵀF + t TTᵀ) = I - G⁻¹ ((1-a) (PᵀP - PᵀF) + λ I)
@@ -26,6 +26,8 @@ from shared.histories import Histories, Rows
 
 Floats = NDArray[np.float32]
 BLOCK = 1024
+TILE = 256
+"""A block is turned in pieces that fit the processor's cache."""
 
 
 def bytes_to_solve(items: int) -> int:
@@ -33,11 +35,15 @@ def bytes_to_solve(items: int) -> int:
     return int(2.3 * 4 * items**2)
 
 
-def fit_sequence_linear(histories: Histories, words: Any, recipe: RecommendRecipe) -> Floats:
+def fit_sequence_linear(
+    histories: Histories, words: Any, recipe: RecommendRecipe, meanings: Floats | None = None
+) -> Floats:
     """How much each item (row) speaks for each other (column), float32 [items, items].
 
-    ``words`` are the items' weighted words, CSR [items, terms] with unit rows. TrainingError,
-    before anything is allocated, for more items than are solved whole.
+    ``words`` are the items' weighted words, CSR [items, terms] with unit rows; ``meanings`` float32
+    [items, e] unit rows of the encoder, which have ``meaning_share`` of the texts' weight where
+    they are given. TrainingError, before anything is allocated, for more items than are solved
+    whole.
     """
     size = histories.items
     if size > MOST_ITEMS_SOLVED:
@@ -49,26 +55,28 @@ def fit_sequence_linear(histories: Histories, words: Any, recipe: RecommendRecip
     taken = interactions(histories)
     pasts, futures = history_cuts(histories, recipe)
     share = np.float32(1.0 - recipe.plain_share)
-    gram = _sum_of_texts(words, recipe.text_weight)
+    gram = _sum_of_texts(words, meanings, recipe)
     both = pasts.T @ pasts
     _add(gram, recipe.plain_share * (taken.T @ taken) + share * both)
     _add_to_diagonal(gram, recipe.regularisation)
-    missing = (share * (both - pasts.T @ futures)).tocsc()
-    inverse = invert_in_place(gram)
+    missing = (share * (both - pasts.T @ futures)).T.tocsr()
+    # Symmetric, and in Fortran order: turned it is the same matrix in the order of sparse products.
+    inverse = invert_in_place(gram).T
     diagonal = inverse.diagonal().copy()
     weights = np.empty((size, size), np.float32)
     for start in range(0, size, BLOCK):
         stop = min(start + BLOCK, size)
-        # The inverse is symmetric: its rows are its columns.
-        block = (missing[:, start:stop].T @ inverse).T
-        block += recipe.regularisation * inverse[:, start:stop]
+        # The columns start:stop of B, turned.
+        block = missing[start:stop] @ inverse
+        block += recipe.regularisation * inverse[start:stop]
         block *= -1.0
         places = np.arange(start, stop)
-        block[places, places - start] += 1.0
-        pull = block[places, places - start] / diagonal[start:stop]
-        block -= inverse[:, start:stop] * pull[None, :]
-        block[places, places - start] = 0.0
-        weights[:, start:stop] = block
+        block[places - start, places] += 1.0
+        pull = block[places - start, places] / diagonal[start:stop]
+        block -= inverse[start:stop] * pull[:, None]
+        block[places - start, places] = 0.0
+        for row in range(0, size, TILE):
+            weights[row : row + TILE, start:stop] = block[:, row : row + TILE].T
     return weights
 
 
@@ -100,15 +108,21 @@ def history_cuts(histories: Histories, recipe: RecommendRecipe) -> tuple[Any, An
     return gathered(recipe.past, -1), gathered(recipe.future, 1)
 
 
-def _sum_of_texts(words: Any, weight: float) -> Floats:
-    """``weight`` T Tᵀ as a dense matrix in Fortran order."""
+def _sum_of_texts(words: Any, meanings: Floats | None, recipe: RecommendRecipe) -> Floats:
+    """``text_weight`` T Tᵀ as a dense matrix in Fortran order, of which only the lower triangle is
+    filled: no more is read."""
     size = words.shape[0]
     gram = np.zeros((size, size), np.float32, order="F")
-    if weight:
-        turned = words.T.tocsc()
-        for start in range(0, size, BLOCK):
-            stop = min(start + BLOCK, size)
-            gram[:, start:stop] = weight * (words @ turned[:, start:stop]).toarray()
+    if not recipe.text_weight:
+        return gram
+    share = 0.0 if meanings is None else recipe.meaning_share
+    turned = words.T.tocsc()
+    for start in range(0, size, BLOCK):
+        cut, below = slice(start, min(start + BLOCK, size)), slice(start, size)
+        near = (1.0 - share) * (words[below] @ turned[:, cut]).toarray()
+        if meanings is not None and share:
+            near += np.float32(share) * (meanings[below] @ meanings[cut].T)
+        gram[below, cut] = recipe.text_weight * near
     return gram
 
 

@@ -63,9 +63,13 @@ class TextFeatures:
 
     def dense(self, words: Any, encoded: Floats) -> Floats:
         """The dense form of ``words`` (as ``words`` gives them) and the encoder's vectors."""
-        halves = [unit_rows(words @ self.directions), unit_rows(encoded - self.mean)]
+        halves = [unit_rows(words @ self.directions), self.meanings(encoded)]
         joined: Floats = np.hstack(halves) * np.float32(2**-0.5)
         return joined
+
+    def meanings(self, encoded: Floats) -> Floats:
+        """The encoder's vectors less their mean, unit rows float32 [n, e]."""
+        return unit_rows(encoded - self.mean)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that was learnt, as ``of_arrays`` takes it."""

@@ -216,6 +216,29 @@ def test_a_refit_keeps_recipe_seed_and_encoder_of_the_bundle_in_use(shop: Shop) 
         assert again.card[name] == first[name], name
     assert again.card["recipe"]["tower_dimensions"] == 12
     assert dict(again.card["recipe"]) == first["recipe"]
+    assert dict(again.card["blend"]) == first["blend"], "about as many events: not chosen again"
+    assert "held out of the fit" in again.card["protocol"]
+    assert again.card["metrics"]["users"] == first["data"]["gate"]
+    assert set(again.card["ablations"]) == {"all", "behaviour", "text", "popular"}
+
+
+def test_a_refit_of_many_more_events_chooses_its_blend_again(shop: Shop) -> None:
+    shop.write_events(USERS // 2)
+    first = shop.trained(*shop.files, "--no-test")
+    shop.write_events(USERS)
+    engine = open_database(shop.database)
+    histories = histories_over(ITEMS, users=USERS)
+    again = fit_stored(
+        Settings(home=Path(shop.variables["TRIPTYCH_HOME"])),
+        shop.registry,
+        "default",
+        histories,
+        tuple(ItemStore(engine, "default").all()),
+        datetime.now(UTC),
+    )
+    assert first["blend_chosen_on"]["events"] < len(histories.rows)
+    assert again.card["blend_chosen_on"]["events"] == len(histories.rows)
+    assert again.card["protocol"].startswith("validation")
 
 
 def test_a_tuned_encoder_goes_with_its_bundle_and_reads_what_comes_later(shop: Shop) -> None:

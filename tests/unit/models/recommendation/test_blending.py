@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from models.recommendation.behaviour import LinearBehaviour
-from models.recommendation.blending import LEAST_POPULAR, NEW_SHARES, fit_blend
+from models.recommendation.blending import LEAST_POPULAR, fit_blend
 from models.recommendation.recommender import Recommender
 from shared.evaluation.ranking import evaluate_ranking
 from shared.evaluation.ranking_protocols import RankingTask, leave_one_out
@@ -40,10 +40,27 @@ def test_its_weights_come_from_what_may_be_chosen(world: tuple[Recommender, Rank
     blend = fit_blend(*world, RECIPE, seed=1)
     assert blend.decay in RECIPE.history_decays
     assert blend.popular > 0
-    if blend.text:
-        ratio = blend.text / blend.new_text
-        allowed = [a / b for a in RECIPE.text_shares for b in NEW_SHARES]
-        assert min(abs(ratio - one) for one in allowed) < 1e-6
+    share = RECIPE.new_share * blend.text / blend.new_text
+    assert min(abs(share - one) for one in RECIPE.text_shares) < 1e-6
+    assert blend.borrowed == RECIPE.borrowed_share
+
+
+def test_new_items_get_the_share_that_the_recipe_names(
+    world: tuple[Recommender, RankingTask],
+) -> None:
+    plain = fit_blend(*world, RECIPE, seed=1)
+    more = fit_blend(*world, replace(RECIPE, new_share=0.6, borrowed_share=0.5), seed=1)
+    assert more.new_text == pytest.approx(plain.new_text * 0.6 / RECIPE.new_share)
+    assert more == replace(plain, new_text=more.new_text, borrowed=0.5)
+
+
+def test_new_items_stand_among_known_ones(world: tuple[Recommender, RankingTask]) -> None:
+    asked, task = world
+    fitted = replace(asked, blend=fit_blend(asked, task, RECIPE, seed=1))
+    scores = fitted.score_users(task.history, task.users)
+    best_known = scores[:, fitted.fitted].max(axis=1)
+    best_new = scores[:, ~fitted.fitted].max(axis=1)
+    assert 0.02 < (best_new / best_known).mean() < 1.0
 
 
 def test_the_blend_it_was_given_is_not_read(world: tuple[Recommender, RankingTask]) -> None:
@@ -66,7 +83,7 @@ def test_where_only_texts_speak_they_get_the_most(world: tuple[Recommender, Rank
     noise = rng.standard_normal(asked.behaviour.arrays()["weights"].shape).astype(np.float32)
     deaf = replace(asked, behaviour=LinearBehaviour(noise))
     blend, heard = (fit_blend(one, task, RECIPE, seed=1) for one in (deaf, asked))
-    shares = [blend.text / blend.new_text, heard.text / heard.new_text]
+    shares = [blend.text / blend.new_text, heard.text / heard.new_text]  # of one scale
     assert shares[0] >= shares[1]
     assert blend.text > 0
     mixed = ndcg(replace(deaf, blend=blend), task)

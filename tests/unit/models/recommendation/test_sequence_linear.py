@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from models.recommendation.gram_inverse import invert_in_place
 from models.recommendation.recipe import MOST_ITEMS_SOLVED, RecommendRecipe
 from models.recommendation.sequence_linear import (
+    BLOCK,
     bytes_to_solve,
     fit_sequence_linear,
     history_cuts,
@@ -95,6 +96,42 @@ def test_the_closed_form_is_the_constrained_regression(seed: int, recipe: Recomm
     assert found.dtype == np.float32
     assert not found.diagonal().any()
     np.testing.assert_allclose(found, plain_fit(histories, words, recipe), atol=2e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_meanings_have_their_share_of_the_texts(share: float) -> None:
+    rng = np.random.default_rng(3)
+    histories, words = drawn_histories(rng, users=15, items=9), unit_words(rng, 9)
+    meanings = rng.standard_normal((9, 4))
+    meanings /= np.linalg.norm(meanings, axis=1, keepdims=True)
+    found = fit_sequence_linear(
+        histories,
+        csr_matrix(words.astype(np.float32)),
+        replace(RECIPE, meaning_share=share),
+        meanings.astype(np.float32),
+    )
+    both = np.hstack([np.sqrt(1 - share) * words, np.sqrt(share) * meanings])
+    np.testing.assert_allclose(found, plain_fit(histories, both, RECIPE), atol=2e-4)
+
+
+def test_more_items_than_a_block() -> None:
+    size = BLOCK + 30
+    rng = np.random.default_rng(5)
+    words = csr_matrix(unit_words(rng, size).astype(np.float32))
+    histories = drawn_histories(rng, users=300, items=size)
+    recipe = replace(RECIPE, regularisation=20.0)
+    found = fit_sequence_linear(histories, words, recipe)
+    taken = np.zeros((300, size))
+    for user, rows in enumerate(liked_rows(histories)):
+        taken[user, rows] = 1.0
+    pasts, futures = plain_cuts(histories, recipe)
+    texts = 10.0 * (words @ words.T).toarray()
+    gram = 0.3 * taken.T @ taken + 0.7 * pasts.T @ pasts + texts + 20.0 * np.eye(size)
+    right = 0.3 * taken.T @ taken + 0.7 * pasts.T @ futures + texts
+    inverse = np.linalg.inv(gram)
+    free = inverse @ right
+    expected = free - inverse * (free.diagonal() / inverse.diagonal())[None, :]
+    np.testing.assert_allclose(found, expected, atol=2e-4)
 
 
 def test_histories_without_cuts_leave_what_texts_say() -> None:
