@@ -47,9 +47,10 @@ class Bench:
     say: Say
     fitted_on: Histories | None = None
     fitted: Recommender | None = None
+    models: Sequence[str] | None = None
 
     @classmethod
-    def load(cls, name: str, seed: int, say: Say) -> Bench:
+    def load(cls, name: str, seed: int, say: Say, models: Sequence[str] | None = None) -> Bench:
         from apps.recommend.named_data import load_named
 
         settings = Settings()
@@ -57,7 +58,7 @@ class Bench:
         histories = histories_of(data.events, [item.id for item in data.items])
         encoder = TextEncoder.load(settings.encoder)
         catalogue = read_catalogue(data.items, encoder.embed, seed=seed)
-        return cls(histories, data.items, encoder, catalogue, seed, say)
+        return cls(histories, data.items, encoder, catalogue, seed, say, models=models)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The vectors that were read; texts are those of the catalogue, in its order."""
@@ -119,7 +120,9 @@ class Bench:
     def run(
         self, name: str, fit: FitRanker, protocol: Protocol, keep: Keep, part: str, **options: Any
     ) -> None:
-        """Measure one model under one protocol and hand it on."""
+        """Measure one model under one protocol and hand it on, unless others were asked for."""
+        if self.models is not None and name not in self.models:
+            return
         tasks = options.pop("tasks", None)
         tasks = tasks or tasks_of(self.histories, protocol, seed=self.seed, **options)
         measured = measure(fit, tasks, self.items, seed=self.seed, vectors=self.catalogue.encoded)
@@ -138,9 +141,9 @@ class Bench:
         )
 
 
-def beauty(seed: int, keep: Keep, say: Say) -> None:
+def beauty(seed: int, keep: Keep, say: Say, only: Sequence[str] | None = None) -> None:
     """Leave-one-out on Amazon Beauty, refit and not; the whole recommender's approximations too."""
-    bench = Bench.load("amazon-beauty", seed, say)
+    bench = Bench.load("amazon-beauty", seed, say, only)
     models: dict[str, FitRanker] = {
         "popularity": baselines.popularity(),
         "MiniLM titles, recency-weighted mean": baselines.text_mean(bench.embed, decay=0.4),
@@ -171,9 +174,9 @@ def beauty(seed: int, keep: Keep, say: Say) -> None:
         bench.run(name, models[name], "leave-one-out", keep, "beauty, no refit", tasks=shown)
 
 
-def cold(seed: int, keep: Keep, say: Say) -> None:
+def cold(seed: int, keep: Keep, say: Say, only: Sequence[str] | None = None) -> None:
     """Amazon Beauty with a tenth of its items unseen in training, and with unseen users."""
-    bench = Bench.load("amazon-beauty", seed, say)
+    bench = Bench.load("amazon-beauty", seed, say, only)
     models: dict[str, FitRanker] = {
         "MiniLM titles, recency-weighted mean": baselines.text_mean(bench.embed, decay=0.4),
         "irspack iALS with item features": irspack_als(bench.embed),
@@ -188,9 +191,11 @@ def cold(seed: int, keep: Keep, say: Say) -> None:
         bench.run(name, fit, "cold-users", keep, "beauty, cold users", tasks=tasks)
 
 
-def movielens(seed: int, keep: Keep, say: Say, *, windows: int = 10) -> None:
+def movielens(
+    seed: int, keep: Keep, say: Say, only: Sequence[str] | None = None, *, windows: int = 10
+) -> None:
     """MovieLens small in rolling windows of a year; each model is fitted before each window."""
-    bench = Bench.load("movielens-small", seed, say)
+    bench = Bench.load("movielens-small", seed, say, only)
     tasks = tasks_of(bench.histories, "temporal", windows=windows)
     models: dict[str, FitRanker] = {
         "popularity": baselines.popularity(),
