@@ -388,10 +388,12 @@ def test_what_the_composition_mounts_is_there() -> None:
     ]
     assert f"{folder}/triptych.json" in {to for _, to, *_ in mounted}
     scraped = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())
-    (targets,) = [one["targets"] for one in scraped["scrape_configs"][0]["static_configs"]]
+    targets, watcher = [one["targets"] for one in scraped["scrape_configs"][0]["static_configs"]]
     first = int(base["services"]["api"]["environment"]["TRIPTYCH_METRICS_PORT"])
     processes = int(base["services"]["api"]["command"][-1])
     assert targets == [f"api:{first + number}" for number in range(processes)]
+    own = base["services"]["watcher"]["environment"]["TRIPTYCH_WATCHER_METRICS_PORT"]
+    assert watcher == [f"watcher:{own}"]
     assert scraped["rule_files"] == ["alerts.yml"]
 
 
