@@ -49,7 +49,8 @@ def rescore(since: str | None, again: bool, as_json: bool) -> None:
             raise NotReady("no version is in use: run `triptych train finance` first", app=APP)
         rescoring = Rescoring(engine, scorer, in_use=lambda: registry.in_use(APP))
         waiting = rescoring.waiting(since=first, before=before)
-        progress.start("stories", waiting, unit="story")
+        if waiting:
+            progress.start("stories", waiting, unit="story")
         while (done := rescoring.step(datetime.now(UTC), since=first, before=before)).taken:
             total += done
             progress.advance(done.taken)
