@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,15 +21,17 @@ from apps.recommend.serving.bundles import BundleService, Promote, Refits
 from apps.recommend.serving.catalogue import CatalogueService
 from apps.recommend.serving.experiments import ExperimentService
 from apps.recommend.serving.fitted import Encoding, loaded_bundle, unfitted
+from apps.recommend.serving.hot_list import HotListRoute
 from apps.recommend.serving.lists import ListService
 from apps.recommend.serving.live import LiveTenant, LiveTenants, Load, Unfitted
 from apps.recommend.serving.refits import StoredRefits
 from apps.recommend.serving.request_reading import RequestReader
-from apps.recommend.serving.router import recommend_router
+from apps.recommend.serving.router import hot_list, recommend_router
 from apps.recommend.serving.watched import ListCounter, recommend_gauges
 from apps.recommend.tenants import DEFAULT_TENANT, registry_app
 from models.promotion import gate_and_promote
 from models.registry import ModelRegistry
+from shared.serving.hot_path import HotRoute
 from shared.serving.watching.stored_gauges import ReadGauges
 from shared.settings import Settings
 
@@ -64,13 +66,20 @@ class ServedRecommend:
         counter: ListCounter | None = None,
         gauges: ReadGauges | None = None,
         encoding: Encoding | None = None,
+        hot: HotListRoute | None = None,
     ) -> None:
         self.router = router
+        self._hot = hot
         self._encoding = encoding
         self._counter = counter
         self._gauges = gauges
         self._tenants = tenants
         self._default: LiveTenant | None = None
+
+    @property
+    def hot_routes(self) -> Sequence[HotRoute]:
+        """The short way to lists."""
+        return [] if self._hot is None else [self._hot]
 
     @property
     def ready(self) -> bool:
@@ -100,6 +109,8 @@ class ServedRecommend:
         """Stop following, for every tenant."""
         self._tenants.stop()
         self._default = None
+        if self._hot is not None:
+            self._hot.close()
 
     def refresh(self) -> bool:
         """Serve the default tenant with the bundle that the registry names now."""
@@ -193,7 +204,8 @@ def served_recommend(
     made = recommender(settings, engine, registry, **parts)
     router = recommend_router(made.catalogue, made.lists, made.bundles, made.experiments)
     gauges = recommend_gauges(engine)
-    return ServedRecommend(router, made.tenants, made.counter, gauges, made.encoding)
+    hot = hot_list(made.lists)
+    return ServedRecommend(router, made.tenants, made.counter, gauges, made.encoding, hot)
 
 
 def background_refits(settings: Settings, engine: Engine) -> Refits:

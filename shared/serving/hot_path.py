@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Message, Receive, Send
 from starlette.types import Scope as ConnectionScope
 
-from shared.serving.guards.auth import Authenticator, require
+from shared.serving.guards.auth import Authenticator, Principal, require
 from shared.serving.guards.keys import Scope
 
 _PASSED_ON = "triptych.hot_path_passed"
@@ -60,13 +60,17 @@ class HotRoute(BaseRoute):
         """FULL for a POST of JSON whose length is stated, once a request."""
         if (
             scope["type"] == "http"
-            and scope["path"] == self.path
             and scope["method"] == "POST"
+            and self.fits(scope)
             and _PASSED_ON not in scope
             and _is_plain_json(scope["headers"])
         ):
             return Match.FULL, {}
         return Match.NONE, {}
+
+    def fits(self, scope: ConnectionScope) -> bool:
+        """Whether the address is this route's."""
+        return bool(scope["path"] == self.path)
 
     async def handle(self, scope: ConnectionScope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on as it came."""
@@ -80,11 +84,7 @@ class HotRoute(BaseRoute):
             await scope["app"].router(scope, _after(first, receive), send)
             return
         scope["route"] = self
-        authenticator = scope["app"].state.authenticator
-        assert isinstance(authenticator, Authenticator)
-        if authenticator.required:
-            await run_in_threadpool(self._admit, scope)
-        answer = await self._answer(asked)
+        answer = await self.answered(scope, asked)
         body = answer.__pydantic_serializer__.to_json(answer)
         headers = [
             (b"content-type", b"application/json"),
@@ -93,7 +93,16 @@ class HotRoute(BaseRoute):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    def _admit(self, scope: ConnectionScope) -> None:
+    async def answered(self, scope: ConnectionScope, asked: Any) -> BaseModel:
+        """The answer to a request whose body is ``asked``, once its key was checked."""
+        authenticator = scope["app"].state.authenticator
+        assert isinstance(authenticator, Authenticator)
+        if authenticator.required:
+            await run_in_threadpool(self.admit, scope)
+        return await self._answer(asked)
+
+    def admit(self, scope: ConnectionScope) -> Principal:
+        """Who asks; it may read the database. Raises as ``require`` does."""
         request = Request(scope)
         scheme, credentials = get_authorization_scheme_param(request.headers.get("authorization"))
         bearer = (
@@ -101,7 +110,7 @@ class HotRoute(BaseRoute):
             if credentials and scheme.lower() == "bearer"
             else None
         )
-        self._check(request, bearer, request.headers.get("x-api-key"))
+        return self._check(request, bearer, request.headers.get("x-api-key"))
 
 
 def add_hot_routes(app: FastAPI, routes: Sequence[HotRoute]) -> None:

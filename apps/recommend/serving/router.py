@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from apps.recommend.serving.bundles import BundleService
 from apps.recommend.serving.catalogue import CatalogueService
 from apps.recommend.serving.experiments import ExperimentService
+from apps.recommend.serving.hot_list import HotListRoute
 from apps.recommend.serving.lists import ListService
 from shared.api import recommend, recommend_lists, recommend_operations
 from shared.api.recommend import Id
@@ -74,6 +75,13 @@ def of_admin(
 Use = Annotated[str, Depends(of_user)]
 Review = Annotated[str, Depends(of_reviewer)]
 Admin = Annotated[str, Depends(of_admin)]
+
+
+def hot_list(lists: ListService) -> HotListRoute:
+    """The short way to a list for a user."""
+    return HotListRoute(
+        PREFIX, lambda who, user, body: lists.for_user(tenant_of(who, None), user, body)
+    )
 
 
 def recommend_router(

@@ -1,0 +1,84 @@
+"""The short way to a list for a user, which a shop asks for with each page.
+
+FastAPI's own way takes as long as the list itself. Here a few threads make the lists, in the order
+in which they were asked for: as many threads as there are requests would hand Python's lock around
+instead, and all would be late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.types import Scope
+
+from shared.api import recommend_lists
+from shared.api.recommend import Id
+from shared.serving.guards.auth import Principal
+from shared.serving.hot_path import HotRoute
+
+_ID: TypeAdapter[str] = TypeAdapter(Id)
+
+ListFor = Callable[[Principal, str, recommend_lists.ListBody], recommend_lists.ListShape]
+"""Makes the list of a user, as who asks may see it; blocks."""
+
+
+class HotListRoute(HotRoute):
+    """POST ``{prefix}/users/{user}/list``, for holders of the scope ``use``.
+
+    An id or a query that is not plain goes on to FastAPI's route of the same path.
+    """
+
+    def __init__(self, prefix: str, list_for: ListFor) -> None:
+        super().__init__(
+            f"{prefix}/users/{{user_id:path}}/list",
+            recommend_lists.ListBody,
+            _never,
+            scope="use",
+        )
+        self._before, self._after = self.path.split("{user_id:path}")
+        self._list_for = list_for
+        self._threads: ThreadPoolExecutor | None = None
+
+    def fits(self, scope: Scope) -> bool:
+        """Whether it asks for the list of a user whose id can be one, and for nothing else."""
+        path: str = scope["path"]
+        if not (path.startswith(self._before) and path.endswith(self._after)):
+            return False
+        user = self._user(scope)
+        try:
+            return (
+                not scope["query_string"] and "\n" not in user and _ID.validate_python(user) == user
+            )
+        except ValidationError:
+            return False
+
+    async def answered(self, scope: Scope, asked: recommend_lists.ListBody) -> BaseModel:
+        """The list; the key is checked in the thread that makes it."""
+        user, context = self._user(scope), contextvars.copy_context()
+
+        def make() -> recommend_lists.ListShape:
+            return self._list_for(self.admit(scope), user, asked)
+
+        if self._threads is None:  # the event loop alone comes here
+            self._threads = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "lists")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, context.run, make)
+
+    def close(self) -> None:
+        """End the threads, once what they work on is done; another request starts others."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(cancel_futures=True)
+
+    def _user(self, scope: Scope) -> str:
+        path: str = scope["path"]
+        return path[len(self._before) : len(path) - len(self._after)]
+
+
+async def _never(_asked: BaseModel) -> BaseModel:
+    raise AssertionError("a list is made by a thread")
