@@ -182,12 +182,10 @@ def short_messages(home: Path) -> list[str]:
     """Validation messages of the version in use, as customers write them; its graph is made."""
     from models.registry import ModelRegistry
     from models.runtime.building import prepare_version
-    from models.runtime.files import read_verdict
 
     registry = ModelRegistry(home / "models")
     version = registry.get("support")
-    if read_verdict(version) is None:
-        prepare_version(registry, version)
+    prepare_version(registry, version)
     lines = (version.folder / "validation.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line)["text"] for line in lines][:TEXTS]
 

@@ -12,7 +12,7 @@ import torch
 from models.confidence import ConfidenceModel
 from models.encoder import TextEncoder
 from models.registry import ModelRegistry, ModelVersion
-from models.runtime import building
+from models.runtime import building, files
 from models.runtime.building import prepare_version
 from models.runtime.files import read_verdict, verdict_path
 from models.runtime.parity import Assess, ParityReport
@@ -122,6 +122,25 @@ def test_a_verdict_of_other_files_does_not_count(registry: ModelRegistry) -> Non
     manifest = text.split('"manifest": "')[1][:64]
     path.write_text(text.replace(manifest, "0" * 64), encoding="utf-8")
     assert read_verdict(version) is None
+
+
+def test_graphs_of_a_former_form_serve_until_the_version_is_prepared(
+    registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = registry.get("support")
+    with monkeypatch.context() as former:
+        former.setattr(files, "VERSION_FORMAT", files.VERSION_FORMAT - 1)
+        before = prepare_version(registry, version)
+    assert before is not None
+    served = load_predictor(registry, version, settings(registry))
+    assert isinstance(served.reader, OnnxReader)
+    assert served.reader.encoder.graph.tokenizer_file.parent.name == before.digest
+    after = prepare_version(registry, version)
+    assert after is not None
+    assert after.digest != before.digest
+    assert prepare_version(registry, version) == after
+    again = load_predictor(registry, version, settings(registry))
+    assert np.abs(again.probabilities(TEXTS) - served.probabilities(TEXTS)).max() < 0.15
 
 
 def test_words_are_weighed_without_gradients(registry: ModelRegistry) -> None:
