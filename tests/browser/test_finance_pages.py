@@ -104,7 +104,9 @@ def test_an_alert_is_closed_and_a_rule_is_made(
     assert fake.rules[0].parameters["points"] == 0.4
 
 
-def test_a_text_is_scored(page: Page, pages_url: str, photograph_of: PhotographOf) -> None:
+def test_a_text_is_scored_by_a_model_whose_drift_is_seen(
+    page: Page, pages_url: str, fake: FakeFinanceApi, photograph_of: PhotographOf
+) -> None:
     page.goto(pages_url)
     go(page, "Score a text")
     page.get_by_role("textbox", name="Texts, one a line").fill(
@@ -113,14 +115,10 @@ def test_a_text_is_scored(page: Page, pages_url: str, photograph_of: PhotographO
     page.get_by_role("button", name="Score", exact=True).click()
     expect(page.get_by_text("Toward").or_(page.get_by_text("Overall: words"))).to_be_visible()
     photograph_of(page)("finance-score")
-
-
-def test_drift_is_seen_and_what_to_do(
-    page: Page, pages_url: str, fake: FakeFinanceApi, photograph_of: PhotographOf
-) -> None:
     fake.drift = drift_of("finance", VERSION, fake.now)
-    page.goto(pages_url)
+    page.set_viewport_size({"width": 1280, "height": 900})
     go(page, "Sentiment model")
+    expect(page.get_by_text("380 of 501 stories of the last 7 days")).to_be_visible()
     expect(page.get_by_text("2 signals of 5 tell drift")).to_be_visible()
     charts = page.get_by_test_id("stVegaLiteChart")
     expect(charts).to_have_count(5)

@@ -111,15 +111,15 @@ def test_stories_are_scored_again_the_newest_first_and_each_once(engine: Engine)
     assert len({story for story, _ in about}) == 5
 
 
-def test_only_stories_of_the_last_days_and_some_at_a_time(engine: Engine) -> None:
-    read(engine, Unsure(NEUTRAL), distinct(3), at=NOW - timedelta(days=9))
-    read(engine, Unsure(NEUTRAL), distinct(9, "rises"))
-    work = rescoring(engine, batch=2)
+def test_only_stories_of_the_last_days_and_some_at_a_time(sqlite_engine: Engine) -> None:
+    read(sqlite_engine, Unsure(NEUTRAL), distinct(3), at=NOW - timedelta(days=9))
+    read(sqlite_engine, Unsure(NEUTRAL), distinct(9, "rises"))
+    work = rescoring(sqlite_engine, batch=2)
     week = NOW - timedelta(days=7)
     assert work.waiting(since=week) == 9
     assert work.some(NOW, since=week, batches=3).written == 6
     assert work.some(NOW, since=week).written == 3
-    assert versions(engine) == {NEUTRAL: 3, KNOWING: 9}
+    assert versions(sqlite_engine) == {NEUTRAL: 3, KNOWING: 9}
 
 
 def test_the_index_is_as_if_the_version_had_scored_from_the_first(
@@ -176,14 +176,19 @@ def test_old_stories_raise_no_alert_when_they_are_scored_again(engine: Engine) -
     assert fired(engine, moment + 2 * MINUTE) == ["burst", "event", "fall", "threshold"]
 
 
-def test_new_stories_raise_alerts_after_old_ones_were_scored_again(engine: Engine) -> None:
-    add_rules(engine)
-    read(engine, Unsure(NEUTRAL), BAD)
-    assert rescoring(engine).step(NOW + MINUTE).written == 4
+def test_new_stories_raise_alerts_after_old_ones_were_scored_again(sqlite_engine: Engine) -> None:
+    add_rules(sqlite_engine)
+    read(sqlite_engine, Unsure(NEUTRAL), BAD)
+    assert rescoring(sqlite_engine).step(NOW + MINUTE).written == 4
     later = NOW + 2 * HOUR
-    read(engine, WordScorer(KNOWING, COMPANIES), ["Siemens rival in bankruptcy court today"], later)
-    assert fired(engine, later) == ["event"]
-    (alert,) = AlertStore(engine).page(now=later).alerts
+    read(
+        sqlite_engine,
+        WordScorer(KNOWING, COMPANIES),
+        ["Siemens rival in bankruptcy court today"],
+        later,
+    )
+    assert fired(sqlite_engine, later) == ["event"]
+    (alert,) = AlertStore(sqlite_engine).page(now=later).alerts
     assert len(alert.story_ids) == 1
 
 
@@ -207,12 +212,12 @@ def test_what_was_told_before_is_not_told_again_and_what_waited_still_is(engine:
     assert sorted(len(ids) for ids in told) == [1, 1]
 
 
-def test_a_story_that_changes_while_the_model_works_stays_in_line(engine: Engine) -> None:
-    read(engine, Unsure(NEUTRAL), distinct(2))
+def test_a_story_that_changes_while_the_model_works_stays_in_line(sqlite_engine: Engine) -> None:
+    read(sqlite_engine, Unsure(NEUTRAL), distinct(2))
 
     class Interrupted(WordScorer):
         def score(self, given: Sequence[StoryText]) -> list[StoryScore]:
-            with engine.begin() as connection:
+            with sqlite_engine.begin() as connection:
                 connection.execute(
                     update(stories)
                     .where(stories.c.title == distinct(2)[0])
@@ -220,20 +225,20 @@ def test_a_story_that_changes_while_the_model_works_stays_in_line(engine: Engine
                 )
             return super().score(given)
 
-    work = rescoring(engine, Interrupted(KNOWING, COMPANIES))
+    work = rescoring(sqlite_engine, Interrupted(KNOWING, COMPANIES))
     assert work.step(NOW) == Rescored(taken=2, written=1, changed=1)
-    assert versions(engine) == {NEUTRAL: 1, KNOWING: 1}
+    assert versions(sqlite_engine) == {NEUTRAL: 1, KNOWING: 1}
     assert work.step(NOW).written == 1
-    with reading(engine) as connection:
+    with reading(sqlite_engine) as connection:
         assert set(connection.scalars(select(stories.c.label))) == {"positive", "negative"}
 
 
-def test_nothing_is_done_by_a_version_that_is_not_in_use(engine: Engine) -> None:
-    read(engine, Unsure(NEUTRAL), distinct(2))
-    behind = Rescoring(engine, WordScorer("words-9"), in_use=lambda: KNOWING)
+def test_nothing_is_done_by_a_version_that_is_not_in_use(sqlite_engine: Engine) -> None:
+    read(sqlite_engine, Unsure(NEUTRAL), distinct(2))
+    behind = Rescoring(sqlite_engine, WordScorer("words-9"), in_use=lambda: KNOWING)
     assert behind.step(NOW) == Rescored()
-    assert Rescoring(engine, WordScorer(None), in_use=lambda: None).step(NOW) == Rescored()
-    assert versions(engine) == {NEUTRAL: 2}
+    assert Rescoring(sqlite_engine, WordScorer(None), in_use=lambda: None).step(NOW) == Rescored()
+    assert versions(sqlite_engine) == {NEUTRAL: 2}
 
 
 def test_two_at_once_do_no_harm(engine: Engine) -> None:

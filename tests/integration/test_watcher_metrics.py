@@ -101,6 +101,7 @@ def test_without_the_setting_there_is_no_port(sqlite_engine: Engine, tmp_path: P
         assert metrics is None
 
 
+@pytest.mark.soak
 def test_the_command_answers_scrapes_until_it_ends(tmp_path: Path) -> None:
     port = free_port()
     environment = {
