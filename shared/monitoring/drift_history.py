@@ -10,7 +10,7 @@ from shared.api.drift import AppDrift, DriftCheck, DriftSignal
 from shared.monitoring.drift import DriftLimits, DriftReport
 from shared.monitoring.served_readings import count_readings
 from shared.storage.engine import reading
-from shared.storage.monitoring_tables import drift_history
+from shared.storage.monitoring_tables import drift_checks, drift_history
 
 KEPT_CHECKS = 400
 """Comparisons kept of an app: a hundred days at four a day."""
@@ -72,8 +72,10 @@ def drift_of(
         .order_by(drift_history.c.id.desc())
         .limit(most)
     )
+    last = select(drift_checks.c.report).where(drift_checks.c.app == app)
     with reading(engine) as connection:
-        reports = connection.scalars(query).all()
+        # A database that was migrated knows the last comparison before it kept a history.
+        reports = connection.scalars(query).all() or connection.scalars(last).all()
     name = app.partition("_")[0]
     readings = None
     if name != "recommend":

@@ -31,10 +31,6 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_drift_history_app", "drift_history", ["app", "id"])
-    op.execute(
-        "INSERT INTO drift_history (app, version, at, report)"
-        " SELECT app, version, at, report FROM drift_checks"
-    )
 
 
 def downgrade() -> None:
