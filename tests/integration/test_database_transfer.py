@@ -178,7 +178,8 @@ def test_an_older_source_is_copied_as_it_is_and_brought_forward(
     assert {row["id"]: row["tenant"] for row in after["api_keys"]} == {
         row["id"]: "default" for row in before["api_keys"]
     }
-    assert after["stories"] == before["stories"]
+    later = {"rescored_at": None}  # a column that came with a later step
+    assert after["stories"] == [row | later for row in before["stories"]]
 
 
 def test_what_is_no_database_of_triptych_is_refused(tmp_path: Path, fresh_postgres: str) -> None:
