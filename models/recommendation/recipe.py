@@ -30,7 +30,7 @@ class RecommendRecipe:
     ``borrowed_share`` that of the behaviour which they borrow.
     """
 
-    plain_share: float = 0.3
+    plain_share: float = 0.5
     past: int = 10
     future: int = 5
     gap_decay: float = 0.7
