@@ -21,6 +21,8 @@ _TRACKING = re.compile(
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
 _SPACES = re.compile(r"\s+")
+_END = re.compile(r"[\s/]+\Z")
+"""Slashes and white space at the end of a path: it may come to stand at the end of the link."""
 
 
 class Worded(Protocol):
@@ -73,7 +75,7 @@ def normalised_link(url: str) -> str:
     place = SplitResult(
         scheme="https",
         netloc=host if default else f"{host}:{port}",
-        path=_upper_escapes(parts.path).rstrip("/"),
+        path=_END.sub("", _upper_escapes(parts.path)),
         query=_upper_escapes(_without_tracking(parts.query)),
         fragment="",
     )
@@ -82,8 +84,10 @@ def normalised_link(url: str) -> str:
 
 def _without_tracking(query: str) -> str:
     """The parameters in their order, those of campaigns left out."""
-    kept = (part for part in query.split("&") if part)
-    return "&".join(part for part in kept if not _TRACKING.fullmatch(part.split("=", 1)[0]))
+    kept = (part for part in query.split("&") if part.strip())
+    names = ((part.split("=", 1)[0].strip(), part) for part in kept)
+    told = "&".join(part for name, part in names if not _TRACKING.fullmatch(name))
+    return told.rstrip()
 
 
 def _upper_escapes(text: str) -> str:

@@ -78,6 +78,9 @@ def test_the_digest_follows_the_words_and_not_the_spaces() -> None:
         ("mailto:ann@ledger.example", "mailto:ann@ledger.example"),
         (" http://[broken ", "http://[broken"),
         ("https://ledger.example:x/", "https://ledger.example:x/"),
+        ("https://ledger.example/ /\xa0#part", "https://ledger.example"),
+        ("https://ledger.example/a /? #part", "https://ledger.example/a"),
+        ("https://ledger.example/?a=1& #part", "https://ledger.example?a=1"),
     ],
 )
 def test_links_to_one_page_are_made_alike(url: str, normal: str) -> None:
