@@ -204,7 +204,7 @@ READERS = frozenset(
         "apps": ("demo",),
         "apps/commands": ("bulk", "doctor_checks", "drift", "models"),
         "apps/finance": ("bulk",),
-        "apps/finance/commands": ("score",),
+        "apps/finance/commands": ("rescore", "score"),
         "apps/finance/ingest": ("assembly",),
         "apps/recommend/commands": ("lists",),
         "apps/support": ("bulk",),
