@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import click
 
@@ -169,6 +169,10 @@ def parse_fields(fields: tuple[str, ...]) -> dict[str, str | list[str]]:
     return pairs
 
 
+@overload
+def budget_seconds(text: str) -> float: ...
+@overload
+def budget_seconds(text: str | None) -> float | None: ...
 def budget_seconds(text: str | None) -> float | None:
     """The seconds of ``--budget``; None for none. SettingsError for what is no time."""
     from shared.finetuning.budget import parse_budget

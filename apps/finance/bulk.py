@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from apps.finance.records import SENTIMENTS, StoryText
 from shared.settings import Settings
@@ -59,7 +59,7 @@ class FinanceScoring:
                 ]
                 for one in found
             ]
-            columns = {
+            columns: dict[str, Any] = {
                 "label": pyarrow.array([one.label for one in found], "string"),
                 **{
                     kind: pyarrow.array([one.probabilities[kind] for one in found], "float64")

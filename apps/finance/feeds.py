@@ -70,7 +70,7 @@ class FeedStore:
         try:
             with self._engine.begin() as connection:
                 connection.execute(insert(feeds).values(row))
-                _note(connection, "added", row["id"], by, now, url=url)
+                _note(connection, "added", feed_id(url), by, now, url=url)
         except IntegrityError:
             raise Conflict(f"{url} is a feed already", url=url) from None
         return self.get(feed_id(url))

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-SENTIMENTS = ("negative", "neutral", "positive")
+Sentiment = Literal["negative", "neutral", "positive"]
+SENTIMENTS: tuple[Sentiment, ...] = ("negative", "neutral", "positive")
 """The three classes, in the order of every table and chart."""
 
 StoryKind = Literal["news", "post"]

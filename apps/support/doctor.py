@@ -162,7 +162,9 @@ def count_pieces(encoder: CheckingEncoder, texts: Sequence[str]) -> WordPieces:
     unknown_id = encoder.unknown_id
     return WordPieces(
         counts=np.array([len(ids) for ids in cut], dtype=np.int64),
-        unknown=np.array([ids.count(unknown_id) for ids in cut], dtype=np.int64),
+        unknown=np.array(
+            [0 if unknown_id is None else ids.count(unknown_id) for ids in cut], dtype=np.int64
+        ),
         longest=encoder.room,
     )
 

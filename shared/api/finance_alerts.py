@@ -15,6 +15,7 @@ RuleKind = Literal["threshold", "fall", "burst", "event"]
 AlertKind = Literal["threshold", "fall", "burst", "event", "drift"]
 AlertState = Literal["open", "acknowledged", "snoozed", "closed"]
 Channel = Literal["webhook", "email"]
+CHANNELS: tuple[Channel, ...] = ("webhook", "email")
 
 Scope = Annotated[
     str,

@@ -199,7 +199,8 @@ def make_rule(
     created_at: datetime,
 ) -> AlertRule:
     """A rule whose parts were checked. DataError says which part is wrong and what it may be."""
-    if kind not in PARAMETERS:
+    known = next((name for name in RULE_KINDS if name == kind), None)
+    if known is None:
         raise DataError(f"{kind!r} is no kind of rule: {', '.join(RULE_KINDS)}", kind=kind)
     if not _SCOPE.fullmatch(scope) or ("*" in scope and scope != "company:*"):
         raise DataError(
@@ -208,10 +209,10 @@ def make_rule(
     if not name.strip() or len(name) > 200 or _CONTROL.search(name):
         raise DataError("a rule's name is one line of 1 to 200 characters", name=name)
     try:
-        checked = PARAMETERS[kind].model_validate(dict(parameters))
+        checked = PARAMETERS[known].model_validate(dict(parameters))
     except ValidationError as error:
-        raise DataError(_first_fault(kind, error), kind=kind) from error
-    return AlertRule(id, name.strip(), kind, scope, checked, enabled, author, created_at)
+        raise DataError(_first_fault(known, error), kind=kind) from error
+    return AlertRule(id, name.strip(), known, scope, checked, enabled, author, created_at)
 
 
 def _first_fault(kind: RuleKind, error: ValidationError) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, or_, select, update
 
+from shared.api.finance_alerts import Channel
 from shared.errors import Conflict, DataError, NotFound
 from shared.storage.audit import record
 from shared.storage.engine import reading
@@ -29,7 +30,7 @@ class DeliveryState:
     """How far an alert got on its way to one target; ``next_attempt_at`` None: not tried again."""
 
     event_id: str
-    channel: str
+    channel: Channel
     address: str
     attempts: int
     next_attempt_at: datetime | None

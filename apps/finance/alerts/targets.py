@@ -6,10 +6,10 @@ import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from sqlalchemy import Engine, delete, insert, select
 
+from shared.api.finance_alerts import CHANNELS, Channel
 from shared.errors import Conflict, DataError, NotFound
 from shared.monitoring.mail import check_mail_address
 from shared.storage.audit import record
@@ -18,8 +18,6 @@ from shared.storage.finance_tables import alert_targets
 from shared.web.addresses import AddressPolicy, default_port
 from shared.web.connections import Resolve, system_addresses
 
-Channel = Literal["webhook", "email"]
-CHANNELS: tuple[Channel, ...] = ("webhook", "email")
 RESOLVE_SECONDS = 5.0
 SHORTEST_SECRET = 16
 
@@ -65,18 +63,19 @@ class TargetStore:
         and through them again at each delivery; without a ``secret`` it gets a random one.
         AddressRefused (a DataError), DataError or Conflict say why not.
         """
-        if channel == "webhook":
+        kind = next((name for name in CHANNELS if name == channel), None)
+        if kind == "webhook":
             check_webhook(address, policy, resolve)
             secret = secret if secret is not None else secrets.token_urlsafe(32)
             if len(secret) < SHORTEST_SECRET:
                 raise DataError(f"a secret has at least {SHORTEST_SECRET} characters")
-        elif channel == "email":
+        elif kind == "email":
             check_mail_address(address)
             if secret is not None:
                 raise DataError("mail is not signed: leave the secret out")
         else:
             raise DataError(f"{channel!r} is no channel: {', '.join(CHANNELS)}", channel=channel)
-        target = AlertTarget(uuid.uuid4().hex, channel, address, secret, True, now)
+        target = AlertTarget(uuid.uuid4().hex, kind, address, secret, True, now)
         same = (alert_targets.c.channel == channel, alert_targets.c.address == address)
         with self._engine.begin() as connection:
             if connection.execute(select(alert_targets.c.id).where(*same)).first() is not None:

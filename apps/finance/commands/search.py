@@ -7,6 +7,7 @@ import click
 from apps.finance.training_data import APP, DEFAULTS, SAMPLE_SOURCE, epochs_for, load_source
 from data_connectors.data_source import DataSource, announced
 from shared.command_line import reports_errors
+from shared.finetuning.methods import Method
 from shared.settings import Settings
 from shared.training_options import (
     budget_seconds,
@@ -27,7 +28,7 @@ def search(
     text_column: str | None,
     label_column: str | None,
     query: str | None,
-    methods: tuple[str, ...],
+    methods: tuple[Method, ...],
     budget: str,
     trials: int | None,
     encoder: str | None,

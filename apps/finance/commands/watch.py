@@ -54,7 +54,7 @@ def watch(once: bool, as_json: bool) -> None:
         ):
             rounds.metrics = metrics
             if traces is not None:
-                others = [replace(job, run=traces.around(job.id, job.run)) for job in others]
+                others = tuple(replace(job, run=traces.around(job.id, job.run)) for job in others)
             if once:
                 watching.work_once(watcher, others)
             else:

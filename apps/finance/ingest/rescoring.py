@@ -12,8 +12,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, func, select
+from sqlalchemy import ColumnElement, Engine, func, select
 
 from apps.finance.alerts.passing_over import raising_no_alert
 from apps.finance.ingest.storing import rewrite_scores
@@ -136,7 +137,7 @@ class Rescoring:
         return total
 
 
-def _same(before: Row[tuple[str, str, str, str]], after: Row[tuple[str, ...]]) -> bool:
+def _same(before: Any, after: Any) -> bool:
     return (before.title, before.text, before.version) == (after.title, after.text, after.version)
 
 

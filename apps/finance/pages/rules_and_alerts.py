@@ -8,7 +8,7 @@ import streamlit as st
 
 from apps.finance.page_parts.alert_cards import STATES, alert_html, rule_words
 from apps.finance.page_parts.rule_form import show_rule_form
-from shared.api.finance_alerts import AlertShape, RuleShape
+from shared.api.finance_alerts import CHANNELS, AlertShape, Channel, RuleShape
 from shared.client import ApiError
 from shared.ui.actions import PageActions
 from shared.ui.connection import api, needed, show_error
@@ -189,7 +189,9 @@ def show_targets(author: str) -> None:
                 kwargs={"author": author},
             )
     with st.form("new_target"):
-        channel = st.segmented_control("By", ("webhook", "email"), default="webhook", required=True)
+        channel: Channel | None = st.segmented_control(
+            "By", CHANNELS, default="webhook", required=True
+        )
         address = st.text_input("Address", placeholder="https://… or desk@…", max_chars=2_000)
         secret = st.text_input(
             "Secret",

@@ -9,7 +9,7 @@ from apps.finance.alerts.rules import AlertRule
 from apps.finance.alerts.store import Alert, DeliveryState
 from apps.finance.alerts.targets import AlertTarget
 from apps.finance.entities.companies import Company
-from apps.finance.records import Feed, Mention, Story, StoryScore, StorySource
+from apps.finance.records import SENTIMENTS, Feed, Mention, Story, StoryScore, StorySource
 from apps.finance.sentiment_index.index import IndexPoint, IndexStep
 from apps.finance.targets import CLOSING, OPENING
 from shared.api import finance, finance_alerts
@@ -89,6 +89,11 @@ def _as_source(source: StorySource) -> finance.SourceShape:
     )
 
 
+def sentiment_of(label: str) -> finance.Sentiment:
+    """The label that a version gave, as the API knows it."""
+    return next(name for name in SENTIMENTS if name == label)
+
+
 def as_score(
     score: StoryScore,
     *,
@@ -98,7 +103,7 @@ def as_score(
     """A score, with the words that mattered where they are known; ``words_toward`` by company."""
     toward = words_toward or {}
     return finance.ScoreShape(
-        label=score.label,
+        label=sentiment_of(score.label),
         probabilities=finance.Probabilities(**score.probabilities),
         reason=_as_reason(score.reason),
         event=score.event,
@@ -119,7 +124,7 @@ def _as_mention(mention: Mention, words: Sequence[TokenAttribution]) -> finance.
         relevance=mention.relevance,
         in_title=mention.in_title,
         spans=[finance.Span(start=start, end=end) for start, end in mention.spans],
-        label=mention.label,
+        label=sentiment_of(mention.label),
         probabilities=finance.Probabilities(**mention.probabilities),
         reason=_as_reason(mention.reason),
         words=as_words(words),

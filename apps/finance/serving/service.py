@@ -15,7 +15,13 @@ from apps.finance.entities.linking import LinkedCompany
 from apps.finance.records import Mention, Story, StoryScore, StoryText
 from apps.finance.scoring.rule_decisions import sentence_around
 from apps.finance.scoring.scorer import StoryReader
-from apps.finance.serving.answers import as_detail, as_score, as_story, as_words
+from apps.finance.serving.answers import (
+    as_detail,
+    as_score,
+    as_story,
+    as_words,
+    sentiment_of,
+)
 from apps.finance.serving.named_companies import NamingLinker, spans_of
 from apps.finance.stories import StoryFilter, StoryStore
 from apps.finance.targets import mark
@@ -114,7 +120,7 @@ class FinanceService:
         return finance.StoryExplanation(
             version=reader.version,
             company_id=company,
-            label=label,
+            label=sentiment_of(label),
             words=as_words(self._explain(asked, label)),
         )
 

@@ -66,7 +66,7 @@ def evaluate(
     Fits anew and leaves the bundles as they are.
     """
     settings = Settings()
-    data = read_behaviour(settings, datetime.now(UTC), **given)  # type: ignore[arg-type]
+    data = read_behaviour(settings, datetime.now(UTC), **given)
 
     from apps.recommend.measuring import measure, summary_of, tasks_of
     from models.encoder import TextEncoder

@@ -61,7 +61,7 @@ def train(
 
     recipe = RecommendRecipe.of(parse_fields(fields))
     named = any(given.values())
-    data = read_behaviour(settings, now, **given) if named else None  # type: ignore[arg-type]
+    data = read_behaviour(settings, now, **given) if named else None
     with database(settings) as engine:
         if data is not None:
             _take_in(engine, tenant, data, now)

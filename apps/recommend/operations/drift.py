@@ -63,7 +63,7 @@ def behaviour_window(events: list[Event], known_items: frozenset[str]) -> Behavi
     users = {user: row for row, user in enumerate(sorted({user for user, _, _ in events}))}
     types = np.zeros((len(users), len(EVENT_TYPES)), dtype=np.int64)
     known = np.zeros((len(users), 2), dtype=np.int64)
-    column = {name: place for place, name in enumerate(EVENT_TYPES)}
+    column: dict[str, int] = {name: place for place, name in enumerate(EVENT_TYPES)}
     for (user, item, type), count in Counter(events).items():
         types[users[user], column[type]] += count
         known[users[user], int(item not in known_items)] += count

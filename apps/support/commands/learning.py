@@ -18,7 +18,7 @@ from shared.command_line import (
     say,
 )
 from shared.errors import DataError, UnreadableFile
-from shared.finetuning.recipe import Method
+from shared.finetuning.methods import Method
 from shared.settings import Settings
 
 if TYPE_CHECKING:

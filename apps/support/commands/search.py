@@ -8,6 +8,7 @@ from apps.support.conversation.knowledge import APP, SAMPLE_SOURCE
 from apps.support.learning.training_data import load_source
 from data_connectors.data_source import DataSource, announced
 from shared.command_line import reports_errors
+from shared.finetuning.methods import Method
 from shared.settings import Settings
 from shared.training_options import (
     budget_seconds,
@@ -28,7 +29,7 @@ def search(
     text_column: str | None,
     label_column: str | None,
     query: str | None,
-    methods: tuple[str, ...],
+    methods: tuple[Method, ...],
     budget: str,
     trials: int | None,
     encoder: str | None,

@@ -122,7 +122,10 @@ def unit_rows(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
     """The rows of ``matrix`` [n, d] scaled to length 1; rows of zeros stay zeros."""
     rows = np.asarray(matrix, dtype=np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    scaled: NDArray[np.float64] = np.divide(
+        rows, lengths, out=np.zeros_like(rows), where=lengths > 0
+    )
+    return scaled
 
 
 def _unlike(words: Sequence[str]) -> list[str]:
