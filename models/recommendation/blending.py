@@ -74,7 +74,7 @@ def fit_blend(
     return Blend(
         decay=decay,
         text=text_share * text_unit,
-        new_text=recipe.new_share * text_unit,
+        new_text=(text_share + recipe.new_share) * text_unit,
         popular=max(popular_share, LEAST_POPULAR) * unit,
         borrowed=recipe.borrowed_share,
     )

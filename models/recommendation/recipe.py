@@ -26,8 +26,8 @@ class RecommendRecipe:
     item tower; ``encoder_steps`` steps fine-tune the encoder first (0: it stays as it is).
 
     ``history_decays``, ``text_shares`` and ``popular_shares`` are what validation chooses from.
-    ``new_share`` is the weight of texts for items without behaviour, in the scale of scores, and
-    ``borrowed_share`` that of the behaviour which they borrow.
+    ``new_share`` is how much more texts weigh for items without behaviour than for others, in the
+    scale of scores, and ``borrowed_share`` the weight of the behaviour which they borrow.
     """
 
     plain_share: float = 0.5

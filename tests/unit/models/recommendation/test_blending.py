@@ -40,7 +40,7 @@ def test_its_weights_come_from_what_may_be_chosen(world: tuple[Recommender, Rank
     blend = fit_blend(*world, RECIPE, seed=1)
     assert blend.decay in RECIPE.history_decays
     assert blend.popular > 0
-    share = RECIPE.new_share * blend.text / blend.new_text
+    share = RECIPE.new_share * blend.text / (blend.new_text - blend.text)
     assert min(abs(share - one) for one in RECIPE.text_shares) < 1e-6
     assert blend.borrowed == RECIPE.borrowed_share
 
@@ -50,7 +50,8 @@ def test_new_items_get_the_share_that_the_recipe_names(
 ) -> None:
     plain = fit_blend(*world, RECIPE, seed=1)
     more = fit_blend(*world, replace(RECIPE, new_share=0.6, borrowed_share=0.5), seed=1)
-    assert more.new_text == pytest.approx(plain.new_text * 0.6 / RECIPE.new_share)
+    extra = plain.new_text - plain.text
+    assert more.new_text == pytest.approx(plain.text + extra * 0.6 / RECIPE.new_share)
     assert more == replace(plain, new_text=more.new_text, borrowed=0.5)
 
 
