@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.runtime.files import TOKENIZER, EncoderRuntime
+from models.runtime.free_cores import OneText, Run
 from models.runtime.padding import padded_batches
 from models.runtime.side_by_side import side_by_side
 from models.spelling import FILE as SPELLING
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from shared.finetuning.progress import ProgressReporter
 
 Floats = NDArray[np.float32]
-Run = Callable[[NDArray[np.int64], NDArray[np.int64]], Floats]
-"""Unit vectors float32 [b, dimensions] of token ids and mask, both int64 [b, t]."""
-
 TOKEN_BUDGET = 1_024
 """Padded tokens of a batch."""
 
@@ -42,8 +40,9 @@ SMALL = 48_000_000
 class OnnxGraph:
     """A loaded graph. Versions of one encoder share it; calls are safe from any thread.
 
-    ``threads`` compute within each product of it; where it is small, one does, and as many calls
-    go ``side_by_side``: its products are over before threads have met.
+    ``threads`` compute within each product of it. Where it is small, one does, and as many calls
+    go ``side_by_side``: its products are over before threads have met. ``run_one`` is for a text by
+    itself, which has no parts: ``OneText``.
     """
 
     def __init__(self, runtime: EncoderRuntime, kind: str, threads: int) -> None:
@@ -60,6 +59,7 @@ class OnnxGraph:
         self.calls = threads if small else 1
         made = _openvino if kind == "openvino" else _onnxruntime
         self.run: Run = made(path, 1 if small else threads)
+        self.run_one = OneText(made(path, threads), self.run) if self.calls > 1 else self.run
 
 
 class LoadedGraphs:
@@ -124,7 +124,7 @@ class OnnxEncoder:
         """The same of token ids. Texts of like length go together, so that little is padding."""
         if len(token_ids) == 1:
             ids = np.array([token_ids[0]], dtype=np.int64)
-            return self.graph.run(ids, np.ones_like(ids))
+            return self.graph.run_one(ids, np.ones_like(ids))
         vectors = np.zeros((len(token_ids), self.dimensions), dtype=np.float32)
         lengths = np.fromiter((len(ids) for ids in token_ids), np.int64, len(token_ids))
         calls = self.graph.calls
