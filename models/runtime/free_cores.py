@@ -1,8 +1,8 @@
 """One text by several threads while cores are free, by one while they are not.
 
 The threads of a product meet some sixty times in a text, and wait by spinning. On free cores they
-win a quarter of its time. Where something else wants a core, each meeting waits for the scheduler:
-a text that takes a millisecond alone takes ten. No figure of the system tells beforehand, but a
+win a quarter of its time. Where something else wants a core, each meeting waits for the scheduler,
+and a text takes several times as long. No figure of the system tells beforehand, but a
 text that took far longer than others of its length tells afterwards.
 """
 
