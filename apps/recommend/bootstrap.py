@@ -183,7 +183,10 @@ def recommender(
             count=counter,
         ),
         catalogue=CatalogueService(
-            engine, view=lambda tenant: tenants.get(tenant).view(), clock=clock
+            engine,
+            view=lambda tenant: tenants.get(tenant).view(),
+            follow=tenants.follow,
+            clock=clock,
         ),
         bundles=BundleService(
             engine,

@@ -23,7 +23,8 @@ from shared.errors import DataError, NotFound
 class CatalogueService:
     """What the routes of items, events and users call; every method blocks.
 
-    What is acknowledged is committed. ``view`` gives a tenant's catalogue as it is now.
+    What is acknowledged is committed. ``view`` gives a tenant's catalogue as it is now; ``follow``
+    is told that it changed.
     """
 
     def __init__(
@@ -31,10 +32,12 @@ class CatalogueService:
         engine: Engine,
         *,
         view: Callable[[str], CatalogueView],
+        follow: Callable[[str], None],
         clock: Callable[[], datetime],
     ) -> None:
         self._engine = engine
         self._view = view
+        self._follow = follow
         self._clock = clock
         self._writing = threading.Lock()
         self._drawing = threading.Lock()
@@ -48,7 +51,7 @@ class CatalogueService:
         with self._writing:
             counts = ItemStore(self._engine, tenant).upsert(items, self._clock())
         if counts.added or counts.changed:
-            self._view(tenant)  # whoever writes waits for the encoder, not who asks for a list
+            self._follow(tenant)  # whoever writes waits for the encoder, not who asks for a list
         return recommend.ItemsReceipt(
             added=counts.added,
             changed=counts.changed,
@@ -64,7 +67,7 @@ class CatalogueService:
             raise DataError(f"item {id!r} cannot be used: {error}", item=id) from error
         with self._writing:
             ItemStore(self._engine, tenant).upsert([item], self._clock())
-        self._view(tenant)
+        self._follow(tenant)
         return answers.as_item(item)
 
     def item(self, tenant: str, id: str) -> recommend.ItemShape:

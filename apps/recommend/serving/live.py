@@ -29,6 +29,9 @@ LOGGER = logging.getLogger(__name__)
 IDLE_SECONDS = 3_600.0
 """After so long without a request a tenant's catalogue leaves the memory."""
 
+STOP_SECONDS = 5.0
+"""How long a catalogue that is being opened is waited for at the end."""
+
 Load = Callable[[Any], ItemScorer]
 """From a ``models.registry.ModelVersion`` to what scores; may take seconds."""
 
@@ -81,6 +84,12 @@ class LiveTenant:
     def bundle(self) -> str | None:
         """The bundle that is loaded."""
         return self._in_use.version
+
+    @property
+    def change(self) -> int | None:
+        """The change number of the catalogue in memory; None before it is there."""
+        view = self._view
+        return None if view is None else view.change
 
     def view(self, needed: int | None = None) -> CatalogueView:
         """The catalogue with every change that was committed before this was called.
@@ -161,6 +170,7 @@ class LiveTenants:
         self._lock = threading.Lock()
         self._opening: dict[str, threading.Lock] = {}
         self._opened: dict[str, _Opened] = {}
+        self._behind: dict[str, threading.Thread] = {}
 
     def get(self, tenant: str) -> LiveTenant:
         """The tenant, opened now if it was not. Raises SettingsError for a name that is none."""
@@ -181,6 +191,33 @@ class LiveTenants:
                         self._opened[tenant] = opened
         opened.used_at = now
         return opened.live
+
+    def follow(self, tenant: str) -> None:
+        """Bring a catalogue up to what is committed, so that the next list need not.
+
+        A catalogue that is not in memory is left to a thread: after a restart who writes is
+        answered as soon as the write is kept, and not when the encoder is loaded. Raises
+        SettingsError for a name that is none.
+        """
+        check_tenant(tenant)
+        opened = self._opened.get(tenant)
+        if opened is not None and opened.live.change is not None:
+            self.get(tenant).view()
+            return
+        with self._lock:
+            running = self._behind.get(tenant)
+            if running is None or not running.is_alive():
+                running = threading.Thread(
+                    target=self._open_behind, args=(tenant,), name=f"open-{tenant}", daemon=True
+                )
+                self._behind[tenant] = running
+                running.start()
+
+    def _open_behind(self, tenant: str) -> None:
+        try:
+            self.get(tenant).view()
+        except Exception:
+            LOGGER.exception("the catalogue of %s could not be opened; a list tries again", tenant)
 
     def names(self) -> list[str]:
         """The tenants in memory."""
@@ -214,6 +251,8 @@ class LiveTenants:
 
     def stop(self) -> None:
         """Stop them all."""
+        for thread in list(self._behind.values()):
+            thread.join(timeout=STOP_SECONDS)
         with self._lock:
             opened = list(self._opened.values())
             self._opened.clear()

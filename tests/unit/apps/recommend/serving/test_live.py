@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sqlalchemy import Engine
 
 from apps.recommend.items.store import ItemStore
 from apps.recommend.serving.live import LiveTenant, LiveTenants
+from models.recommendation.scoring import ItemScorer
 from models.registry import ModelRegistry
 from shared.catalogue import CatalogueItem
 from shared.errors import SettingsError
@@ -135,6 +137,37 @@ def test_a_bundle_that_does_not_load_leaves_the_one_before(
     with pytest.raises(RuntimeError):
         live.refresh()
     assert live.view().bundle == first.name
+
+
+class SlowFitting(Fitting):
+    """Reads no text before it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = threading.Event()
+
+    def without(self, items: Sequence[CatalogueItem]) -> ItemScorer:
+        assert self.let.wait(10)
+        return super().without(items)
+
+
+def test_a_write_does_not_wait_for_a_catalogue_that_is_not_in_memory(
+    engine: Engine, registry: ModelRegistry
+) -> None:
+    slow = SlowFitting()
+    tenants = Tenants(engine, registry, slow)
+    store = ItemStore(engine, "toys")
+    store.upsert(ITEMS[:1], NOW)
+    tenants.live.follow("toys")  # returns, though no text was read yet
+    tenants.live.follow("toys")
+    assert not slow.unfitted
+    slow.let.set()
+    assert set(tenants.live.get("toys").view().items) == {ITEMS[0].id}
+    assert slow.unfitted == [1]
+    store.upsert(ITEMS[1:2], NOW)
+    tenants.live.follow("toys")
+    assert tenants.live.get("toys").change == store.change()  # this one waited: it costs one text
+    tenants.live.stop()
 
 
 class Tenants:
