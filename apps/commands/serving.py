@@ -90,6 +90,7 @@ def run_server(app: FastAPI, opened: socket.socket) -> None:
     """Serve ``app`` on a listening socket until a signal ends it."""
     import uvicorn
 
+    from shared.serving.collector_pauses import CollectorPauses
     from shared.serving.guards.request_head import BoundedHead
 
     config = uvicorn.Config(
@@ -101,6 +102,7 @@ def run_server(app: FastAPI, opened: socket.socket) -> None:
         ws="none",
         timeout_graceful_shutdown=10,
     )
+    CollectorPauses().install()
     with suppress(KeyboardInterrupt):  # uvicorn shuts down first and raises it then
         uvicorn.Server(config).run(sockets=[opened])
 
