@@ -44,6 +44,7 @@ from shared.finetuning.progress import ProgressReporter
 from shared.finetuning.recipe import Recipe, epochs_for
 from shared.finetuning.splits import Shares, split_examples
 from shared.privacy import mask_personal_data
+from shared.process_memory import give_back_freed_memory
 from shared.records import SPLIT_NAMES, Dataset, SplitName, Splits, fingerprint
 
 MOST_FAMILIAR = 5_000
@@ -231,6 +232,7 @@ def fit_text_classifier(
     if not goes_on:
         current_ranks().leave_rest_to_first()
     classifier, outcome = fitted.classifier, fitted.outcome
+    give_back_freed_memory()
     predictor, chosen = calibrate(classifier, task)
     return FittedClassifier(predictor, chosen, recipe, choice.reason, outcome, fitted.facts)
 

@@ -32,6 +32,7 @@ from models.runtime.parity import ParityReport, compare, spread
 from models.runtime.session import IN_PROCESS, OnnxEncoder, OnnxReader
 from models.text_predictor import StoredClassifier, VersionPredictor
 from shared.errors import EncoderError, TriptychError
+from shared.process_memory import give_back_freed_memory
 
 LOGGER = logging.getLogger(__name__)
 CHILD_SECONDS = 300.0
@@ -54,6 +55,7 @@ def prepare_version(
         if not again and found is not None and found.digest in ("", digest_of_version(version)):
             return found
         registry.verify(version)
+        give_back_freed_memory()  # mostly a training was just before this, in the same process
         verdict = _judge(registry, version)
     except Exception as error:
         told = error.message if isinstance(error, TriptychError) else repr(error)
