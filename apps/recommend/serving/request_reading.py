@@ -1,20 +1,23 @@
 """What a list for a user needs of the database, read at one moment by one statement.
 
-Statements are made once: making and compiling them took longer than running them.
+Statements are made once: making and compiling them took longer than running them. The history
+comes as one value for the reason that ``shared.storage.json_rows`` gives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, bindparam, select, true
+from sqlalchemy import Engine, bindparam, select
 
 from apps.recommend.events.store import StoredHistory
 from shared.storage.engine import reading
 from shared.storage.finance_tables import counters
+from shared.storage.json_rows import JsonRows
 from shared.storage.recommend_tables import behaviour_events, experiments
 from shared.tenants import check_tenant
 
@@ -42,30 +45,24 @@ class RequestReader:
         running = select(experiments.c.id).where(
             experiments.c.tenant == tenant, experiments.c.state == "running"
         )
-        moment = select(
-            change.scalar_subquery().label("change"), running.exists().label("running")
-        ).subquery("moment")
         newest = (
-            select(event.item_id, event.strength, event.at, event.type, event.session, event.seq)
+            select(event.at, event.seq, event.item_id, event.strength, event.type, event.session)
             .where(*theirs)
             .order_by(event.at.desc(), event.seq.desc())
             .limit(bindparam("limit"))
             .subquery("newest")
         )
-        story = newest.c
-        self._moment = (
-            select(moment, story.item_id, story.strength, story.at, story.type, story.session)
-            .select_from(moment.outerjoin(newest, true()))  # one row where there is no event
-            .order_by(story.at, story.seq)
-        )
+        story = select(JsonRows(*newest.c)).scalar_subquery()
+        self._moment = select(change.scalar_subquery(), running.exists(), story)
         self._bought = select(event.item_id).where(*theirs, event.type == "purchase").distinct()
 
     def user(self, user: str, limit: int) -> UserMoment:
         """The moment of a user, with at most ``limit`` events."""
         with reading(self._engine) as connection:
-            rows = connection.execute(self._moment, {"user": user, "limit": limit}).all()
-            change, running = rows[0][:2]
-            history = _history([tuple(row[2:]) for row in rows if row.item_id is not None])
+            change, running, rows = connection.execute(
+                self._moment, {"user": user, "limit": limit}
+            ).one()
+            history = _history(rows or ())  # of nothing PostgreSQL makes no list
             if len(history) < limit:  # that was all of them
                 pairs = zip(history.item_ids, history.types, strict=True)
                 bought = frozenset(item for item, type in pairs if type == "purchase")
@@ -75,11 +72,18 @@ class RequestReader:
 
 
 def _history(rows: Sequence[Sequence[Any]]) -> StoredHistory:
-    items, strengths, times, types, sessions = zip(*rows, strict=True) if rows else ((),) * 5
+    told = sorted((_seconds(at), seq, *rest) for at, seq, *rest in rows)
+    times, _, items, strengths, types, sessions = zip(*told, strict=True) if told else ((),) * 6
     return StoredHistory(
-        item_ids=tuple(items),
+        item_ids=items,
         strengths=np.array(strengths, dtype=np.float32),
-        times=np.array([at.timestamp() for at in times], dtype=np.float64),
-        types=tuple(types),
-        sessions=tuple(sessions),
+        times=np.array(times, dtype=np.float64),
+        types=types,
+        sessions=sessions,
     )
+
+
+def _seconds(at: str) -> float:
+    """Since 1970, of a time as a database tells it: with its zone, or UTC."""
+    told = datetime.fromisoformat(at)
+    return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
