@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     required = mode == "keys"
     app = create_app(settings, require_keys=required, loopback_only=not required)
     with socket.socket(fileno=number) as opened:
-        run_server(app, opened)
+        run_server(app, opened, shared=True)
 
 
 if __name__ == "__main__":

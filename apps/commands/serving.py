@@ -86,8 +86,11 @@ def keys_required(settings: Settings, host: str, *, no_auth: bool) -> bool:
     return there_is_one and not no_auth
 
 
-def run_server(app: FastAPI, opened: socket.socket) -> None:
-    """Serve ``app`` on a listening socket until a signal ends it."""
+def run_server(app: FastAPI, opened: socket.socket, *, shared: bool = False) -> None:
+    """Serve ``app`` on a listening socket until a signal ends it.
+
+    ``shared`` where other processes listen on the socket, too.
+    """
     import uvicorn
 
     from shared.serving.collector_pauses import CollectorPauses
@@ -103,8 +106,15 @@ def run_server(app: FastAPI, opened: socket.socket) -> None:
         timeout_graceful_shutdown=10,
     )
     CollectorPauses().install()
+    server: uvicorn.Server
+    if shared:
+        from shared.serving.sharing_server import SharingServer
+
+        server = SharingServer(config)
+    else:
+        server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):  # uvicorn shuts down first and raises it then
-        uvicorn.Server(config).run(sockets=[opened])
+        server.run(sockets=[opened])
 
 
 @click.command()

@@ -1,0 +1,89 @@
+"""A server that takes its share of the connections to a socket that other processes have, too.
+
+Whoever wakes first takes all that wait: of 32 connections that stay open one of two processes was
+seen to hold 23, and its callers waited for it while the other had time. Here a process takes one
+connection at a time and then looks away for a moment, the longer the more of them it holds; an
+emptier one is the next to look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+
+import uvicorn
+
+LOGGER = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 50e-6
+"""How long a process looks away for each connection that it holds."""
+
+LONGEST_PAUSE_SECONDS = 1e-3
+"""So that a thousand connections a second are taken, however many are open."""
+
+EXHAUSTED_SECONDS = 1.0
+"""How long no connection is taken after one could not be, for want of file descriptors."""
+
+
+class SharingServer(uvicorn.Server):
+    """``uvicorn.Server`` for sockets that processes share; ``run(sockets=[...])`` as there."""
+
+    _pausing: dict[socket.socket, asyncio.TimerHandle]
+    _opening: set[asyncio.Task[object]]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, then listen."""
+        self._pausing, self._opening = {}, set()
+        await super().startup(sockets=[])  # uvicorn itself is given none to take all from
+        for opened in sockets or []:
+            opened.setblocking(False)
+            self._look(opened)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, end what is in hand, stop the application."""
+        loop = asyncio.get_running_loop()
+        for opened in sockets or []:
+            if (timer := self._pausing.pop(opened, None)) is not None:
+                timer.cancel()
+            loop.remove_reader(opened)
+        await super().shutdown(sockets)
+
+    def _look(self, opened: socket.socket) -> None:
+        self._pausing.pop(opened, None)
+        asyncio.get_running_loop().add_reader(opened, self._accept, opened)
+
+    def _look_away(self, opened: socket.socket, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(opened)
+        self._pausing[opened] = loop.call_later(seconds, self._look, opened)
+
+    def _accept(self, opened: socket.socket) -> None:
+        try:
+            connection, _ = opened.accept()
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return  # another process was quicker, or the caller has gone
+        except OSError:
+            LOGGER.exception("a connection could not be taken; the next try is in a second")
+            self._look_away(opened, EXHAUSTED_SECONDS)
+            return
+        connection.setblocking(False)
+        if connection.family in (socket.AF_INET, socket.AF_INET6):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = asyncio.get_running_loop().create_task(self._serve_on(connection))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        held = len(self.server_state.connections) + 1
+        self._look_away(opened, min(LONGEST_PAUSE_SECONDS, held * PAUSE_SECONDS))
+
+    async def _serve_on(self, connection: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        except OSError:
+            connection.close()  # its caller has gone
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made

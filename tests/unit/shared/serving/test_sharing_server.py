@@ -1,0 +1,97 @@
+"""Two servers on one socket take their shares of the connections that stay open."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from shared.serving.guards.request_head import BoundedHead
+from shared.serving.sharing_server import SharingServer
+
+pytestmark = pytest.mark.unit
+ASKED = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+async def _hello(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello")
+
+
+class Running:
+    """Servers on one listening socket, each in a thread of its own."""
+
+    def __init__(self, count: int) -> None:
+        self.opened = socket.create_server(("127.0.0.1", 0))
+        self.servers = [self._server() for _ in range(count)]
+        self._threads = [
+            threading.Thread(target=server.run, args=([self.opened.dup()],), daemon=True)
+            for server in self.servers
+        ]
+        for thread in self._threads:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while not all(server.started for server in self.servers):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def _server(self) -> SharingServer:
+        app = Starlette(routes=[Route("/", _hello)])
+        return SharingServer(
+            uvicorn.Config(app, http=BoundedHead, ws="none", log_config=None, access_log=False)
+        )
+
+    def connect(self) -> socket.socket:
+        """A client that was answered and stays."""
+        client = socket.create_connection(self.opened.getsockname(), timeout=10)
+        client.sendall(ASKED)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        return client
+
+    def held(self) -> list[int]:
+        """How many connections each server has."""
+        return [len(server.server_state.connections) for server in self.servers]
+
+    def stop(self) -> None:
+        """End them all."""
+        for server in self.servers:
+            server.should_exit = True
+        for thread in self._threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        self.opened.close()
+
+
+@pytest.fixture
+def two() -> Iterator[Running]:
+    made = Running(2)
+    yield made
+    made.stop()
+
+
+def test_each_takes_its_share(two: Running) -> None:
+    clients = [two.connect() for _ in range(40)]
+    assert sum(two.held()) == 40
+    assert min(two.held()) >= 8, two.held()
+    for client in clients:
+        client.close()
+
+
+def test_what_one_lost_goes_to_the_one_that_has_less(two: Running) -> None:
+    clients = [two.connect() for _ in range(10)]
+    two.servers[0].should_exit = True
+    deadline = time.monotonic() + 10
+    while two.held()[0]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    later = [two.connect() for _ in range(10)]
+    assert two.held()[1] >= 10
+    for client in clients + later:
+        client.close()
