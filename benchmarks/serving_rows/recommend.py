@@ -146,15 +146,23 @@ def serving(home: Path, processes: int) -> Iterator[str]:
         ]
         url = address_of(opened)
         try:
-            # Connections that stay are shared out: each process is asked for its first list.
-            with ThreadPoolExecutor(8 * processes) as asking:
-                list(asking.map(first_list, [url] * (8 * processes)))
+            _warm_up(url, processes)
             yield url
         finally:
             for process in running:
                 process.terminate()
             for process in running:
                 process.wait(30)
+
+
+def _warm_up(url: str, processes: int) -> None:
+    """Ask until nobody has to read the catalogue any more: nobody says which process answers."""
+    quick = 0
+    with ThreadPoolExecutor(8 * processes) as asking:
+        while quick < 3:
+            begun = time.monotonic()
+            list(asking.map(first_list, [url] * (8 * processes)))
+            quick = quick + 1 if time.monotonic() - begun < 1.0 else 0
 
 
 def first_list(url: str) -> None:

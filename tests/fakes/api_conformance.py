@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, assume, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import positive_data_acceptance
 
-
 _FRAMING = {"content-length", "transfer-encoding"}
 """Headers whose nonsense is no HTTP: the server refuses it before any route is known."""
 
