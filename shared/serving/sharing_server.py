@@ -47,6 +47,8 @@ class SharingServer(uvicorn.Server):
             if (timer := self._pausing.pop(opened, None)) is not None:
                 timer.cancel()
             loop.remove_reader(opened)
+        # What was taken just now is no connection yet that could be told of the end.
+        await asyncio.gather(*self._opening, return_exceptions=True)
         await super().shutdown(sockets)
 
     def _look(self, opened: socket.socket) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -25,12 +26,19 @@ async def _hello(_request: Request) -> PlainTextResponse:
     return PlainTextResponse("hello")
 
 
+def _server() -> SharingServer:
+    app = Starlette(routes=[Route("/", _hello)])
+    return SharingServer(
+        uvicorn.Config(app, http=BoundedHead, ws="none", log_config=None, access_log=False)
+    )
+
+
 class Running:
     """Servers on one listening socket, each in a thread of its own."""
 
     def __init__(self, count: int) -> None:
         self.opened = socket.create_server(("127.0.0.1", 0))
-        self.servers = [self._server() for _ in range(count)]
+        self.servers = [_server() for _ in range(count)]
         self._threads = [
             threading.Thread(target=server.run, args=([self.opened.dup()],), daemon=True)
             for server in self.servers
@@ -41,12 +49,6 @@ class Running:
         while not all(server.started for server in self.servers):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-
-    def _server(self) -> SharingServer:
-        app = Starlette(routes=[Route("/", _hello)])
-        return SharingServer(
-            uvicorn.Config(app, http=BoundedHead, ws="none", log_config=None, access_log=False)
-        )
 
     def connect(self) -> socket.socket:
         """A client that was answered and stays."""
@@ -95,3 +97,21 @@ def test_what_one_lost_goes_to_the_one_that_has_less(two: Running) -> None:
     assert two.held()[1] >= 10
     for client in clients + later:
         client.close()
+
+
+def test_a_connection_that_was_just_taken_does_not_hold_up_the_end() -> None:
+    opened = socket.create_server(("127.0.0.1", 0))
+
+    async def ended() -> float:
+        server = _server()
+        server.config.load()
+        server.lifespan = server.config.lifespan_class(server.config)
+        await server.startup([opened])
+        client = socket.create_connection(opened.getsockname(), timeout=10)
+        server._accept(opened)
+        begun = time.monotonic()
+        await server.shutdown([opened])
+        client.close()
+        return time.monotonic() - begun
+
+    assert asyncio.run(ended()) < 5
