@@ -1,6 +1,8 @@
 """The application factory: apps in, one FastAPI application out.
 
-    Tracing ── Guard ── CORS ── LoopbackOnly ── BodyLimit ── routes (keys, then the app's own work)
+    Tracing ── Guard ── CORS ── LoopbackOnly ── BodyLimit ── NamedOnce ── routes
+
+A route asks for the key, then for the app's own work.
 
 Nothing is loaded here. When the server starts, every app starts in a thread of its own, and
 ``/readyz`` tells how far it is.
@@ -19,7 +21,7 @@ from shared.serving.disconnects import Disconnects
 from shared.serving.guards.auth import Authenticator
 from shared.serving.guards.cross_origin import cross_origin
 from shared.serving.guards.guard import Guard
-from shared.serving.guards.limits import MEBIBYTE, BodyLimit, LoopbackOnly
+from shared.serving.guards.limits import MEBIBYTE, BodyLimit, LoopbackOnly, NamedOnce
 from shared.serving.hot_path import HasHotRoutes, add_hot_routes
 from shared.serving.openapi import document
 from shared.serving.problems import answer_problems
@@ -91,6 +93,7 @@ def build_api(
     if loopback_only:
         middleware.append(Middleware(LoopbackOnly))
     middleware.append(Middleware(BodyLimit, limit=body_limit, routes=body_limits))
+    middleware.append(Middleware(NamedOnce))
     middleware.append(Middleware(Disconnects))
     app = FastAPI(
         title="Triptych",

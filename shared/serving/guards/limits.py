@@ -1,13 +1,15 @@
-"""What a request may not do: send too large a body, or reach an open server from a web page.
+"""What a request may not do: send too large a body, name a parameter twice, or reach an open server
+from a web page.
 
-Both are plain ASGI middleware: they answer before any route runs.
+All are plain ASGI middleware: they answer before any route runs.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -58,6 +60,36 @@ class BodyLimit:
             return part
 
         await self.app(scope, counted, send)
+
+
+class NamedOnce:
+    """Refuses an address that names a parameter more than once with 422.
+
+    No route takes a list in its address, and which of two values holds is not agreed on: a proxy
+    may check the first where the framework reads the last (CWE-235).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 422."""
+        query: bytes = scope.get("query_string", b"")
+        if b"&" in query:
+            pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+            named = Counter(name for name, _value in pairs)
+            repeated = sorted(name for name, times in named.items() if times > 1)
+            if repeated:
+                told = ", ".join(name[:80] for name in repeated[:3])
+                refusal = problem_response(
+                    422,
+                    "invalid_request",
+                    f"query.{told}: given more than once; leave one",
+                    {"repeated": repeated[:20]},
+                )
+                await refusal(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class LoopbackOnly:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.exceptions import HTTPException
 
-from shared.serving.guards.limits import BodyLimit, LoopbackOnly, is_loopback_host
+from shared.serving.guards.limits import BodyLimit, LoopbackOnly, NamedOnce, is_loopback_host
 
 pytestmark = pytest.mark.unit
 
@@ -32,7 +32,11 @@ class Reader:
 
 
 def ask(
-    app: Any, headers: dict[str, str], parts: Iterable[bytes] = (b"",), path: str = "/"
+    app: Any,
+    headers: dict[str, str],
+    parts: Iterable[bytes] = (b"",),
+    path: str = "/",
+    query: bytes = b"",
 ) -> tuple[int, bytes]:
     waiting = list(parts)
     sent: list[dict[str, Any]] = []
@@ -45,7 +49,13 @@ def ask(
         sent.append(message)
 
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    scope = {"type": "http", "method": "POST", "path": path, "headers": raw}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": query,
+        "headers": raw,
+    }
     asyncio.run(app(scope, receive, send))
     return sent[0]["status"], sent[1]["body"]
 
@@ -121,3 +131,23 @@ def test_what_is_loopback(host: str, loopback: bool) -> None:
 )
 def test_an_open_server_answers_this_machine_only(headers: dict[str, str], status: int) -> None:
     assert ask(LoopbackOnly(Reader()), headers)[0] == status
+
+
+@pytest.mark.parametrize("query", [b"", b"limit=3", b"limit=3&actor=ann", b"a=1&b=1&c=&d"])
+def test_an_address_that_names_each_parameter_once_passes(query: bytes) -> None:
+    assert ask(NamedOnce(Reader()), {}, query=query)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    [b"limit=3&limit=3", b"limit=&actor=ann&limit=4", b"limit&%6cimit=1", b"limit=%ff&limit"],
+)
+def test_a_parameter_named_twice_is_refused(query: bytes) -> None:
+    reader = Reader()
+    status, body = ask(NamedOnce(reader), {}, query=query)
+    assert status == 422
+    told = json.loads(body)
+    assert told["error"] == "invalid_request"
+    assert told["details"] == {"repeated": ["limit"]}
+    assert "query.limit" in told["message"]
+    assert not reader.called
