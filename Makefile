@@ -39,7 +39,7 @@ lint: $(VENV)/.development ## ruff, mypy, the import contracts and bandit
 audit: $(VENV)/.development ## known faults of the packages in use (pip-audit), where its service is reachable
 	$(BIN)/python -m shared.dependency_audit
 
-test: lint ## everything that must hold; unit tests beside all others
+test: lint ## everything that must hold; integration tests beside all others
 	$(BIN)/python -m tests $(PYTEST_OPTIONS)
 
 soak: $(VENV)/.development ## the slow tests (load, kills, swaps), not in CI; kept in benchmarks/results/soak.md

@@ -1,6 +1,6 @@
-"""``python -m tests [pytest's options]``: unit tests beside all others, in two processes.
+"""``python -m tests [pytest's options]``: integration tests beside all others, in two processes.
 
-Each half has a home of its own and one thread, so that two cores are enough. The unit tests' output
+Each half has a home of its own and one thread, so that two cores are enough. What the others print
 comes at the end. Options that leave a half without a test are fine, as long as the other has some.
 """
 
@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
-HALVES = {"unit": ("tests/unit",), "others": ("tests/integration", "tests/e2e", "tests/browser")}
+HALVES = {
+    "integration": ("tests/integration",),
+    "others": ("tests/unit", "tests/e2e", "tests/browser"),
+}
 
 
 def start(name: str, options: list[str], home: Path, log: Path | None) -> subprocess.Popen[bytes]:
@@ -31,14 +34,14 @@ def start(name: str, options: list[str], home: Path, log: Path | None) -> subpro
 def main(options: list[str]) -> int:
     """Run both halves; 0 when all tests passed and there were some."""
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "unit.log"
-        unit = start("unit", options, Path(folder) / "unit", log)
+        log = Path(folder) / "others.log"
+        others = start("others", options, Path(folder) / "others", log)
         try:
-            others = start("others", options, Path(folder) / "others", None)
-            statuses = {others.wait(), unit.wait()}
+            integration = start("integration", options, Path(folder) / "integration", None)
+            statuses = {integration.wait(), others.wait()}
         finally:
-            unit.kill()
-        print(f"\nunit tests:\n{log.read_text(encoding='utf-8', errors='replace')}")
+            others.kill()
+        print(f"\nthe other tests:\n{log.read_text(encoding='utf-8', errors='replace')}")
     if statuses == {pytest.ExitCode.NO_TESTS_COLLECTED}:
         return int(pytest.ExitCode.NO_TESTS_COLLECTED)
     return int(bool(statuses - {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
+from models import eight_bit_index as module
 from models.approximate_index import HnswSnapshot, IvfIndex
-from models.eight_bit_index import EightBitIndex
+from models.eight_bit_index import EightBitIndex, greatest_rows
 from models.vector_index import FilteredIndex, FlatIndex
 from tests.fakes.vector_index_laws import in_neighbourhoods, names, unit_vectors
 
@@ -61,3 +64,43 @@ def test_a_query_of_nothing_and_an_empty_index() -> None:
     empty = EightBitIndex(np.zeros((0, 4), np.float32))
     assert len(empty) == 0
     assert empty.nearest(np.ones(4, np.float32), 3, np.zeros(0, bool)).tolist() == []
+
+
+def test_blocks_and_searches_side_by_side_find_what_one_search_in_one_block_finds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    everything = np.ones(COUNT, bool)
+    queries = in_neighbourhoods(200, seed=3)
+    whole = EightBitIndex(STORED)
+    alone = [whole.nearest(query, 20, everything).tolist() for query in queries]
+    monkeypatch.setattr(module, "BLOCK", 900)
+    cut = EightBitIndex(STORED)
+    with ThreadPoolExecutor(8) as threads:
+        found = threads.map(lambda query: cut.nearest(query, 20, everything).tolist(), queries)
+    assert list(found) == alone
+
+
+@pytest.mark.parametrize("count", [1, 7, 500, 9_999, 10_000])
+@pytest.mark.parametrize("share", [1.0, 0.3, 0.001])
+@pytest.mark.parametrize("order", ["drawn", "rising", "alike"])
+def test_the_greatest_products_are_the_greatest(count: int, share: float, order: str) -> None:
+    draw = np.random.default_rng(5)
+    products = draw.integers(-(10**9), 10**9, 10_000).astype(np.int32)
+    if order == "rising":
+        products.sort()
+    elif order == "alike":
+        products[:] = np.iinfo(np.int32).min
+    allowed = draw.random(10_000) < share
+    rows = greatest_rows(products, count, allowed)
+    best = np.sort(products[allowed])[::-1][:count]
+    assert products[rows].tolist() == best.tolist()
+    assert allowed[rows].all()
+    assert len(set(rows.tolist())) == len(rows)
+
+
+def test_products_of_extremes_are_whole_where_sixteen_bits_add_two_of_them() -> None:
+    stored = np.array([[1.0] * 64, [-1.0] * 64, [0.0] * 63 + [1.0]], np.float32)
+    index = EightBitIndex(stored)
+    (products,) = index._products([np.full(64, module.ZERO + module.QUERY_LEVELS, np.uint8)])
+    assert products.tolist() == [64 * 63 * 127, -64 * 63 * 127, 63 * 127]
+    assert 2 * (module.ZERO + module.QUERY_LEVELS) * module.LEVELS < 2**15
