@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
@@ -120,6 +121,7 @@ class LoopbackOnly:
         await self.app(scope, receive, send)
 
 
+@lru_cache(maxsize=256)
 def _is_loopback(netloc: str) -> bool:
     try:
         name = urlsplit(f"//{netloc}").hostname
