@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -30,6 +29,7 @@ from models.recommendation.als_solver import (
 )
 from shared.errors import EmptyData, TrainingError
 from shared.histories import Histories, Rows, UserHistory, Weights
+from shared.made_once import made_once
 
 SCORE_ROWS = 1024
 """How many users are folded in at once when many are scored."""
@@ -83,12 +83,12 @@ class ImplicitAls:
         if len(self.items) != len(self.met) or self.items.shape[1] != self.options.factors:
             raise ValueError("items, met and the number of factors do not fit each other")
 
-    @cached_property
+    @made_once
     def items_gram(self) -> Reals:
         """Σ met y yᵀ over the items, float64 [f, f]: the background of every user's system."""
         return weighted_gram(self.items, self.met.astype(np.float64))
 
-    @cached_property
+    @made_once
     def _solver(self) -> RowSolver:
         met = self.met.astype(np.float64)
         return RowSolver(self.items, met, self.options.regularisation, gram=self.items_gram)

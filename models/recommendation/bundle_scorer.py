@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -23,6 +22,7 @@ from models.recommendation.shortlist import Shortlist, best_rows
 from models.recommendation.text_features import Encode
 from shared.catalogue import CatalogueItem
 from shared.histories import Rows, UserHistory, Weights
+from shared.made_once import made_once
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -104,7 +104,7 @@ class BundleScorer:
 
     def score(self, history: UserHistory, *, allowed: Flags, wanted: int, now: float) -> ItemScores:
         """The best ``wanted`` exactly where behaviour is a matrix of items; of a larger catalogue a
-        shortlist by FAISS, scored exactly."""
+        shortlist, scored exactly."""
         weights = history_weights(history, self._blend.decay)
         user = weights @ self._texts.taken[history.rows]
         popular = self._blend.popular_weights(np.abs(weights).sum(dtype=np.float32))
@@ -235,7 +235,7 @@ class BundleScorer:
         """Whether inner products say all of a score: a matrix of items has no factors."""
         return self._behaviour is None or self._behaviour.factors.shape[1] > 0
 
-    @cached_property
+    @made_once
     def _factors(self) -> Floats:
         """The behaviour's vectors of all rows, float32 [n, f]; new ones have what they borrow."""
         if self._behaviour is None:
@@ -247,7 +247,7 @@ class BundleScorer:
         whole[borrowed.rows] = self._blend.borrowed * borrowed.lent(whole.T).T
         return whole
 
-    @cached_property
+    @made_once
     def _shortlist(self) -> Shortlist:
         texts = self._texts.offered * self._text_weights[:, None]
         return Shortlist(self._factors, texts, self.popularity)
@@ -272,7 +272,7 @@ class BundleScorer:
             totals[rows] = behaved[rows] + self._by_text(user, rows)
         return totals
 
-    @cached_property
+    @made_once
     def _changed(self) -> Rows:
         """Known rows whose text is another now than the matrix holds, int64."""
         assert isinstance(self._behaviour, LinearWithTexts)

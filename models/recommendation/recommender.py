@@ -11,7 +11,6 @@ All but the last are sums over the events of the history, so that reasons are ex
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from models.recommendation.item_texts import ItemTexts, TextSpace
 from models.recommendation.scoring import PARTS
 from shared.evaluation.ranking import Scores, ScoreUsers
 from shared.histories import Histories, Rows, Weights
+from shared.made_once import made_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Recommender:
         """Whether anybody took the item, bool [n]."""
         return self.takers > 0
 
-    @cached_property
+    @made_once
     def borrowed(self) -> Borrowed:
         """Whose behaviour the items that nobody took borrow."""
         return Borrowed.of(self.texts.dense, self.fitted)

@@ -1,4 +1,4 @@
-"""The likeliest items of a catalogue too large to score whole, by one search in FAISS.
+"""The likeliest items of a catalogue too large to score whole, by one search.
 
 Factors of behaviour stand beside weighted vectors of texts and popularity, so that one inner
 product is a score. What comes back is scored exactly by the caller.
