@@ -33,7 +33,7 @@ AVX-512 VNNI add them (https://onnxruntime.ai/docs/performance/model-optimizatio
 ZERO = 64
 """What 0 of a query is stored as: ONNX Runtime is fastest for unsigned times signed."""
 
-BLOCK = 65_536
+BLOCK = 131_072
 """Vectors of a graph: what is copied while one is made is small beside all of them."""
 
 TOGETHER = 8
@@ -60,7 +60,7 @@ class EightBitIndex:
             _products_with(np.rint(vectors[start : start + BLOCK] / self._scale).astype(np.int8))
             for start in range(0, self._count, BLOCK)
         ]
-        self._pass: SharedPass[NDArray[np.uint8], Products] = SharedPass(
+        self._pass: SharedPass[NDArray[np.uint8], list[Products]] = SharedPass(
             self._products, most=TOGETHER
         )
 
@@ -76,12 +76,15 @@ class EightBitIndex:
         greatest = float(np.abs(asked).max(initial=0.0))
         if greatest > 0:
             asked = asked * np.float32(QUERY_LEVELS / greatest)
-        return greatest_rows(self._pass((np.rint(asked) + ZERO).astype(np.uint8)), count, allowed)
+        parts = self._pass((np.rint(asked) + ZERO).astype(np.uint8))
+        products = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return greatest_rows(products, count, allowed)
 
-    def _products(self, asked: list[NDArray[np.uint8]]) -> Products:
+    def _products(self, asked: list[NDArray[np.uint8]]) -> list[list[Products]]:
+        """Of each query, block by block."""
         queries = {"query": np.stack(asked)}
-        products: Products = np.hstack([block.run(None, queries)[0] for block in self._blocks])
-        return products
+        found = [block.run(None, queries)[0] for block in self._blocks]
+        return [[block[place] for block in found] for place in range(len(asked))]
 
 
 def greatest_rows(products: Products, count: int, allowed: NDArray[np.bool_]) -> Rows:

@@ -101,6 +101,6 @@ def test_the_greatest_products_are_the_greatest(count: int, share: float, order:
 def test_products_of_extremes_are_whole_where_sixteen_bits_add_two_of_them() -> None:
     stored = np.array([[1.0] * 64, [-1.0] * 64, [0.0] * 63 + [1.0]], np.float32)
     index = EightBitIndex(stored)
-    (products,) = index._products([np.full(64, module.ZERO + module.QUERY_LEVELS, np.uint8)])
+    ((products,),) = index._products([np.full(64, module.ZERO + module.QUERY_LEVELS, np.uint8)])
     assert products.tolist() == [64 * 63 * 127, -64 * 63 * 127, 63 * 127]
     assert 2 * (module.ZERO + module.QUERY_LEVELS) * module.LEVELS < 2**15
