@@ -34,7 +34,7 @@ ZERO = 64
 """What 0 of a query is stored as: ONNX Runtime is fastest for unsigned times signed."""
 
 BLOCK = 131_072
-"""Vectors of a graph: what is copied while one is made is small beside all of them."""
+"""Vectors of a graph, of which several copies are in memory while it is made."""
 
 TOGETHER = 8
 """Searches that share a pass: each costs a fifth of one alone; more gain little, and wait."""
