@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.recommendation.text_features import TextFeatures, unit_rows
+from models.recommendation.text_features import OPENING_SHARE, TextFeatures, opening, unit_rows
 from tests.fakes.small_catalogue import WordHashes, items_of
 
 pytestmark = pytest.mark.unit
@@ -22,11 +22,48 @@ def test_words_have_unit_rows(features: TextFeatures) -> None:
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, rtol=1e-5)
 
 
-def test_half_of_a_row_are_its_words_alone(features: TextFeatures) -> None:
+def test_words_alone_weigh_as_much_as_words_with_their_pairs(features: TextFeatures) -> None:
+    alone, terms = sum(" " not in term for term in features.terms), len(features.terms)
+    squares = features.words(TEXTS).toarray() ** 2
+    np.testing.assert_allclose(
+        squares[:, :alone].sum(axis=1), squares[:, alone : alone + terms].sum(axis=1), rtol=1e-5
+    )
+    assert alone < terms, "pairs are known too"
+
+
+MAKERS = ["Orrin shampoo", "orrin soap", "Tarn soap", "the lamp", "the bulb", *["the lens"] * 60]
+
+
+def test_texts_that_begin_alike_are_nearer_than_those_that_end_alike() -> None:
+    features = TextFeatures.fit(MAKERS, WordHashes()(MAKERS), seed=0)
+    assert features.openings == ["orrin", "tarn"], "what most texts begin with says nothing"
+    first, second, third = features.words(["orrin lamp", "orrin bulb", "tarn lens"]).toarray()
+    begun = len(features.terms) + sum(" " not in term for term in features.terms)
+    np.testing.assert_allclose(first[begun:], [OPENING_SHARE**0.5, 0.0], rtol=1e-5)
+    assert first @ second > OPENING_SHARE
+    assert first @ third == 0.0
+
+
+def test_a_text_that_begins_with_no_opening_has_a_unit_row_too() -> None:
+    features = TextFeatures.fit(MAKERS, WordHashes()(MAKERS), seed=0)
+    row = features.words(["the orrin lamp"]).toarray()
+    assert np.linalg.norm(row) == pytest.approx(1.0)
+
+
+def test_what_a_text_begins_with() -> None:
+    assert opening(" -- L'Eau de Tarn") == ["l"]
+    assert opening("ÖRRIN 5 oz") == ["örrin"]
+    assert opening("...") == []
+
+
+def test_a_bundle_from_before_openings_reads_as_it_did() -> None:
+    features = TextFeatures.fit(MAKERS, WordHashes()(MAKERS), seed=0)
+    arrays = features.arrays()
+    del arrays["openings"]
+    arrays["word_directions"] = arrays["word_directions"][: -len(features.openings)]
+    rows = TextFeatures.of_arrays(arrays).words(MAKERS).toarray()
     alone = sum(" " not in term for term in features.terms)
-    rows = features.words(TEXTS).toarray()
     np.testing.assert_allclose((rows[:, :alone] ** 2).sum(axis=1), 0.5, rtol=1e-5)
-    assert alone < len(features.terms), "pairs are known too"
 
 
 def test_pairs_of_one_text_only_are_not_kept(features: TextFeatures) -> None:
