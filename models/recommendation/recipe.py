@@ -42,7 +42,7 @@ class RecommendRecipe:
     tower_rate: float = 1e-3
     tower_dropout: float = 0.2
     encoder_steps: int = 0
-    history_decays: tuple[float, ...] = (0.6, 0.7, 0.8, 0.9, 0.97)
+    history_decays: tuple[float, ...] = (0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 0.97)
     text_shares: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4)
     popular_shares: tuple[float, ...] = (0.01, 0.05, 0.2)
     new_share: float = 0.3

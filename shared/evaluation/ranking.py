@@ -187,7 +187,7 @@ def evaluate_ranking(
         np.concatenate(shown),
         task.candidates,
         tuple(task.history.user_ids[user] for user in task.users),
-        _descends(task),
+        last_pair_descends(task),
     )
 
 
@@ -257,7 +257,9 @@ def target_ranks(scores: Scores, targets: Sequence[Rows]) -> Rows:
     return np.concatenate(ranks)
 
 
-def _descends(task: RankingTask) -> NDArray[np.bool_]:
+def last_pair_descends(task: RankingTask) -> NDArray[np.bool_]:
+    """Whether a user's only target stands before the last item shown in the order of ids, bool
+    [users]."""
     ids = task.history.item_ids
     found = np.zeros(len(task.users), bool)
     for place, (user, targets) in enumerate(zip(task.users, task.targets, strict=True)):

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.recommendation import blending
 from models.recommendation.behaviour import LinearBehaviour
-from models.recommendation.blending import LEAST_POPULAR, fit_blend
+from models.recommendation.blending import LEAST_POPULAR, _blocks, _weights, fit_blend
 from models.recommendation.recommender import Recommender
-from shared.evaluation.ranking import evaluate_ranking
+from shared.evaluation.ranking import evaluate_ranking, last_pair_descends
 from shared.evaluation.ranking_protocols import RankingTask, leave_one_out
 from tests.fakes.small_catalogue import (
     BLEND,
@@ -106,3 +107,29 @@ def test_one_user(world: tuple[Recommender, RankingTask]) -> None:
     )
     blend = fit_blend(asked, one, RECIPE, seed=1)
     assert blend == fit_blend(asked, one, RECIPE, seed=1)
+
+
+def test_what_ascends_by_its_ids_alone_does_not_choose(
+    world: tuple[Recommender, RankingTask],
+) -> None:
+    timed = world[1]
+    assert timed.history.timed
+    assert (_weights(timed) == 1).all()
+    untold = replace(timed.history, times=np.full(len(timed.history.times), np.nan))
+    task = replace(timed, history=untold)
+    assert not task.history.timed
+    descends = last_pair_descends(task)
+    assert 0 < descends.mean() < 1
+    weights = _weights(task)
+    assert weights[descends].sum() == pytest.approx(len(weights) / 2, rel=1e-5)
+    assert weights[~descends].sum() == pytest.approx(len(weights) / 2, rel=1e-5)
+
+
+def test_blocks_of_users_choose_as_all_at_once(
+    world: tuple[Recommender, RankingTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit_blend(*world, RECIPE, seed=1)
+    monkeypatch.setattr(blending, "MOST_SCORES", 1)
+    assert len(_blocks(world[1], 1)) > 1
+    parts = fit_blend(*world, RECIPE, seed=1)
+    assert parts.decay == whole.decay
