@@ -1,10 +1,10 @@
 """How sure a prediction is: one number out of calibrated probability and familiarity.
 
-Two questions decide whether an answer can be trusted: is the class clear (calibrated probability),
-and does the text look like the training data at all (energy of the logits and similarity to
-the nearest training examples, together). Sources: Guo et al., "On calibration", 2017; Liu et
-al., "Energy-based out-of-distribution detection", 2020; Sun et al., "Deep nearest neighbors",
-2022.
+Two questions decide whether an answer can be trusted: is the class clear (calibrated probability,
+of the classifier and of the votes of the nearest training examples), and does the text look like
+the training data at all (energy of the logits and similarity to the nearest training examples,
+together). Sources: Guo et al., "On calibration", 2017; Liu et al., "Energy-based
+out-of-distribution detection", 2020; Sun et al., "Deep nearest neighbors", 2022.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.evaluation.calibration import fit_temperature, softmax
+from shared.evaluation.calibration import fit_temperature, negative_log_likelihood, softmax
 from shared.evaluation.open_set import energy
 
-NEIGHBOURS = 5
-"""Training examples whose mean cosine similarity measures how familiar a text is."""
+SHARES = (0.0, 0.25, 0.5)
+"""Shares of a probability that neighbours may have; validation chooses."""
+
+ENOUGH_TO_VOTE = 100
+"""Validation texts from which that is chosen; with fewer the classifier answers alone."""
 
 ENOUGH_STRAYS = 30
 """Out-of-scope validation texts from which the joint model is fitted; fewer say too little."""
@@ -30,7 +33,8 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class ConfidenceModel:
     """Fitted on validation texts. ``weights`` (bias, log-odds, familiarity) is None when there
-    were too few out-of-scope texts: then unfamiliar texts are discounted by rank alone."""
+    were too few out-of-scope texts: then unfamiliar texts are discounted by rank alone.
+    ``neighbour_share`` in [0, 1) of a probability are the votes of neighbours."""
 
     temperature: float
     energy_mean: float
@@ -39,10 +43,19 @@ class ConfidenceModel:
     similarity_deviation: float
     quantiles: tuple[float, ...]
     weights: tuple[float, float, float] | None
+    neighbour_share: float = 0.0
 
-    def probabilities(self, logits: NDArray[np.floating[Any]]) -> Floats:
-        """Calibrated probabilities float64[n, k] of logits [n, k]."""
-        return softmax(logits, self.temperature)
+    def probabilities(self, logits: NDArray[np.floating[Any]], votes: Floats | None) -> Floats:
+        """Calibrated probabilities float64[n, k] of logits and neighbours' ``votes``, both [n, k].
+
+        None where nobody votes, of a model that was fitted so.
+        """
+        own = softmax(logits, self.temperature)
+        if not self.neighbour_share:
+            return own
+        if votes is None:
+            raise ValueError("this model needs the votes of neighbours")
+        return (1 - self.neighbour_share) * own + self.neighbour_share * votes
 
     def in_scope_scores(
         self, logits: NDArray[np.floating[Any]], similarity: NDArray[np.floating[Any]]
@@ -87,15 +100,18 @@ def fit_confidence(
     logits: NDArray[np.floating[Any]],
     similarity: NDArray[np.floating[Any]],
     truth: NDArray[np.int64],
+    votes: Floats | None,
 ) -> tuple[ConfidenceModel, Floats]:
     """The model fitted on validation texts, and their confidences for choosing thresholds.
 
-    ``logits`` is [n, k], ``similarity`` float[n] to the nearest training texts, ``truth``
-    int64[n] the class number or -1 for out of scope. Where the joint model is fitted, the
-    confidences given back come from two-fold cross-fitting, so no text judges itself.
+    ``logits`` and ``votes`` are [n, k], ``similarity`` float[n] to the nearest training texts,
+    ``truth`` int64[n] the class number or -1 for out of scope. Nobody votes where ``votes`` is
+    None or texts are few; else the share of the votes is what makes the true classes likeliest.
+    Where the joint model is fitted, the confidences given back come from two-fold cross-fitting,
+    so no text judges itself.
     """
     inside = truth >= 0
-    temperature = fit_temperature(logits[inside], truth[inside])
+    share, temperature = _fit_share(logits, truth, votes)
     energies = energy(logits, temperature)
     plain = ConfidenceModel(
         temperature=temperature,
@@ -105,11 +121,12 @@ def fit_confidence(
         similarity_deviation=float(similarity[inside].std() or 1.0),
         quantiles=(0.0, 1.0),
         weights=None,
+        neighbour_share=share,
     )
     scores = plain.in_scope_scores(logits, similarity)
     quantiles = np.quantile(scores[inside], np.linspace(0, 1, 101))
     plain = ConfidenceModel.from_json({**plain.as_json(), "quantiles": tuple(quantiles.tolist())})
-    probabilities = plain.probabilities(logits)
+    probabilities = plain.probabilities(logits, votes)
     correct = inside & (probabilities.argmax(axis=1) == truth)
     if np.count_nonzero(~inside) < ENOUGH_STRAYS:
         return plain, plain.confidence(probabilities, scores)
@@ -123,6 +140,21 @@ def fit_confidence(
         held_out[rows] = joint.confidence(probabilities[rows], scores[rows])
     weights = _fit_logistic(features, correct)
     return ConfidenceModel.from_json({**plain.as_json(), "weights": weights}), held_out
+
+
+def _fit_share(
+    logits: NDArray[np.floating[Any]], truth: NDArray[np.int64], votes: Floats | None
+) -> tuple[float, float]:
+    """The share of neighbours' votes and the temperature of the lowest loss on texts in scope."""
+    inside = truth >= 0
+    if votes is None or np.count_nonzero(inside) < ENOUGH_TO_VOTE:
+        return 0.0, fit_temperature(logits[inside], truth[inside])
+    best = (np.inf, 0.0, 1.0)
+    for share in SHARES:
+        temperature = fit_temperature(logits[inside], truth[inside], (votes[inside], share))
+        mixed = (1 - share) * softmax(logits[inside], temperature) + share * votes[inside]
+        best = min(best, (negative_log_likelihood(mixed, truth[inside]), share, temperature))
+    return best[1], best[2]
 
 
 def _log_odds(probability: Floats) -> Floats:

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.confidence import NEIGHBOURS, fit_confidence
+from models.confidence import fit_confidence
+from models.neighbours import class_rows, nearest_neighbours
 from models.registry import ModelRegistry, ModelVersion
 from models.text_classifier import ClassificationHead, TextClassifier, TextPredictor, forward
+from models.text_predictor import as_stored
 from models.version_content import read_examples, write_examples
-from shared.evaluation.open_set import neighbour_similarity
 from shared.evaluation.selective import choose_threshold
 from shared.finetuning.linear_head import fit_linear_head
 from shared.finetuning.new_class import fit_new_class
@@ -52,7 +53,7 @@ def update_head(
     added = [(mask_personal_data(example.text), example.label) for example in new_examples]
     vectors = base.embed([text for text, _ in added])
     bank = [*base.bank, *added]
-    bank_vectors = np.concatenate([base.bank_vectors, vectors])
+    bank_vectors = np.concatenate([base.bank_vectors, as_stored(vectors)])
     labels = tuple(sorted({label for _, label in bank}))
     head = _new_head(base, labels, bank, bank_vectors)
     classifier = TextClassifier(base.encoder, head)
@@ -63,15 +64,16 @@ def update_head(
     thresholds = dict(version.card["thresholds"])
     if (truth >= 0).any():
         held_vectors, held_logits = forward(classifier, [e.text for e in validation])
-        similarity = neighbour_similarity(held_vectors, bank_vectors, NEIGHBOURS)
-        confidence, sure = fit_confidence(held_logits, similarity, truth)
-        chosen = choose_threshold(
-            sure, held_logits.argmax(axis=1) == truth, target_error=base.target_error
-        )
+        near = nearest_neighbours(held_vectors, bank_vectors)
+        votes = near.votes(class_rows(labels, bank), len(labels))
+        confidence, sure = fit_confidence(held_logits, near.familiarity, truth, votes)
+        correct = confidence.probabilities(held_logits, votes).argmax(axis=1) == truth
+        chosen = choose_threshold(sure, correct, target_error=base.target_error)
         threshold = chosen.threshold
         thresholds |= {
             "answer": chosen.threshold,
             "temperature": confidence.temperature,
+            "neighbour_share": confidence.neighbour_share,
             "coverage": chosen.coverage,
             "error": chosen.error,
             "bound": chosen.bound,

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.confidence import NEIGHBOURS, ConfidenceModel
+from models.confidence import ConfidenceModel
+from models.neighbours import FAMILIAR, Neighbours, class_rows, nearest_neighbours
 from shared.errors import RegistryError
-from shared.evaluation.open_set import neighbour_similarity
 from shared.records import LabelScore, Neighbour, Prediction
 
 RANKED = 10
@@ -27,8 +27,16 @@ Floats = NDArray[np.float32]
 Assessment = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 """Calibrated probabilities [n, classes], in-scope scores [n] and confidence [n] of n texts."""
 
-Familiarity = Callable[[Floats], NDArray[np.float64]]
-"""Mean similarities [n] of unit vectors [n, dimensions] to their nearest training vectors."""
+FindNearest = Callable[[Floats], Neighbours]
+"""The nearest training vectors of unit vectors [n, dimensions]."""
+
+
+def as_stored(vectors: Floats) -> Floats:
+    """A bank's vectors as a version's folder keeps them, in half precision; float32 again.
+
+    Neighbours vote alike before a version is saved and after.
+    """
+    return vectors.astype(np.float16).astype(np.float32)
 
 
 class TextReader(Protocol):
@@ -97,7 +105,7 @@ class StoredClassifier:
 class VersionPredictor:
     """A version, loaded: what serving uses. Concurrent calls are safe, it only reads.
 
-    ``familiarity`` finds what ``neighbour_similarity`` would of the bank, by a faster way.
+    ``nearest`` finds what ``nearest_neighbours`` would of the bank, by a faster way.
     """
 
     def __init__(
@@ -112,7 +120,7 @@ class VersionPredictor:
         answer_threshold: float,
         target_error: float,
         *,
-        familiarity: Familiarity | None = None,
+        nearest: FindNearest | None = None,
     ) -> None:
         if len(bank) != len(bank_vectors):
             message = f"{len(bank)} training texts and {len(bank_vectors)} vectors: {version}"
@@ -126,7 +134,8 @@ class VersionPredictor:
         self.target_error = target_error
         self._bank = tuple(bank)
         self._bank_vectors = bank_vectors
-        self._familiarity = familiarity
+        self._nearest = nearest
+        self._classes_of_bank = class_rows(self.labels, self._bank)
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction a text, in order."""
@@ -147,12 +156,9 @@ class VersionPredictor:
 
     def assess(self, vectors: Floats, logits: Floats) -> Assessment:
         """Calibrated probabilities [n, classes], in-scope scores [n] and confidence [n]."""
-        if self._familiarity is None:
-            similarity = neighbour_similarity(vectors, self._bank_vectors, NEIGHBOURS)
-        else:
-            similarity = self._familiarity(vectors)
-        probabilities = self.confidence.probabilities(logits)
-        scores = self.confidence.in_scope_scores(logits, similarity)
+        near = self._nearest_of(vectors)
+        probabilities = self.confidence.probabilities(logits, self._votes(near))
+        scores = self.confidence.in_scope_scores(logits, near.familiarity)
         return probabilities, scores, self.confidence.confidence(probabilities, scores)
 
     def assess_texts(self, texts: Sequence[str]) -> Assessment:
@@ -163,7 +169,10 @@ class VersionPredictor:
         """Calibrated probabilities float64 [n, classes] in the order of ``labels``."""
         if not texts:
             return np.zeros((0, len(self.labels)))
-        return self.confidence.probabilities(self._forward(texts)[1])
+        vectors, logits = self._forward(texts)
+        voting = self.confidence.neighbour_share > 0
+        votes = self._votes(self._nearest_of(vectors)) if voting else None
+        return self.confidence.probabilities(logits, votes)
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Unit vectors float32 [n, dimensions] by the fine-tuned encoder."""
@@ -176,7 +185,7 @@ class VersionPredictor:
         vectors, logits = self._forward(texts)
         return self.predictions(vectors, logits), vectors
 
-    def neighbours(self, texts: Sequence[str], k: int = NEIGHBOURS) -> list[list[Neighbour]]:
+    def neighbours(self, texts: Sequence[str], k: int = FAMILIAR) -> list[list[Neighbour]]:
         """The k nearest training examples of each text, nearest first."""
         vectors = self.embed(texts)
         result = []
@@ -196,6 +205,16 @@ class VersionPredictor:
     def bank_vectors(self) -> Floats:
         """Unit vectors float32 [n, dimensions] of the training examples."""
         return self._bank_vectors
+
+    def _nearest_of(self, vectors: Floats) -> Neighbours:
+        if self._nearest is not None:
+            return self._nearest(vectors)
+        return nearest_neighbours(vectors, self._bank_vectors)
+
+    def _votes(self, near: Neighbours) -> NDArray[np.float64] | None:
+        if not self.confidence.neighbour_share:
+            return None
+        return near.votes(self._classes_of_bank, len(self.labels))
 
     def _forward(self, texts: Sequence[str]) -> tuple[Floats, Floats]:
         vectors = self.reader.embed(texts)

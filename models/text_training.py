@@ -19,18 +19,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.confidence import NEIGHBOURS, fit_confidence
+from models.confidence import fit_confidence
 from models.encoder import TextEncoder
 from models.methods.continual import bank_examples, continuing, earlier_of, new_examples
 from models.methods.task import FittingTask, class_numbers, in_scope
 from models.methods.ways import adapt_to_task, train_model
+from models.neighbours import nearest_neighbours
 from models.registry import ModelRegistry, ModelVersion
 from models.text_classifier import TextClassifier, TextPredictor, forward, logits_of
 from models.text_evaluation import Evaluation, evaluate_predictor
+from models.text_predictor import as_stored
 from models.training_plan import set_hyperparameters, with_choice
 from models.version_content import card_of, learning_curves, summary_of, write_version
 from shared.errors import SettingsError
-from shared.evaluation.open_set import neighbour_similarity
 from shared.evaluation.report import write_report
 from shared.evaluation.selective import SelectiveThreshold, choose_threshold
 from shared.finetuning.continual import Earlier, join_earlier
@@ -292,7 +293,7 @@ def calibrate(
     splits, recipe, report, labels = task.splits, task.recipe, task.report, task.labels
     known = task.training
     report.start("training examples again", len(known))
-    vectors = classifier.encoder.embed([e.text for e in known], report=report)
+    vectors = as_stored(classifier.encoder.embed([e.text for e in known], report=report))
     report.finish()
     strays = task.strays
     judged = [*in_scope(splits.validation, labels), *strays]
@@ -301,15 +302,17 @@ def calibrate(
     ).astype(np.int64)
     if (truth >= 0).any():
         held_vectors, held_logits = forward(classifier, [e.text for e in judged])
-        similarity = neighbour_similarity(held_vectors, vectors, NEIGHBOURS)
-        confidence, sure = fit_confidence(held_logits, similarity, truth)
-        correct = held_logits.argmax(axis=1) == truth
+        near = nearest_neighbours(held_vectors, vectors)
+        votes = near.votes(class_numbers(known, labels), len(labels))
+        confidence, sure = fit_confidence(held_logits, near.familiarity, truth, votes)
+        correct = confidence.probabilities(held_logits, votes).argmax(axis=1) == truth
         chosen = choose_threshold(sure, correct, target_error=recipe.target_error)
     else:
         some = slice(None, None, -(-len(known) // MOST_FAMILIAR) or 1)
-        similarity = neighbour_similarity(vectors[some], vectors, NEIGHBOURS)
+        familiarity = nearest_neighbours(vectors[some], vectors).familiarity
         logits = logits_of(classifier, vectors[some])
-        confidence, _ = fit_confidence(logits, similarity, class_numbers(known[some], labels))
+        truth = class_numbers(known[some], labels)
+        confidence, _ = fit_confidence(logits, familiarity, truth, votes=None)
         confidence = replace(confidence, temperature=1.0)
         chosen = SelectiveThreshold(1.01, recipe.target_error, 0.0, 0.0, 1.0, False)
     predictor = TextPredictor(

@@ -82,6 +82,7 @@ def card_of(
             "answer": threshold.threshold,
             "target_error": threshold.target_error,
             "temperature": predictor.confidence.temperature,
+            "neighbour_share": predictor.confidence.neighbour_share,
             "coverage": threshold.coverage,
             "error": threshold.error,
             "bound": threshold.bound,

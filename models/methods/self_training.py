@@ -200,8 +200,8 @@ def _label(teacher: TextClassifier, before: PretrainedVectors, task: FittingTask
         return Labelling(probabilities, probabilities.max(axis=1))
     truth = np.concatenate([task.numbers(held_out), np.full(len(strays), -1, dtype=np.int64)])
     near = neighbour_similarity(vectors, bank, _NEIGHBOURS)
-    model, _ = fit_confidence(logits[places], near[places], truth)
-    probabilities = model.probabilities(asked)
+    model, _ = fit_confidence(logits[places], near[places], truth, votes=None)
+    probabilities = model.probabilities(asked, votes=None)
     if model.weights is None:
         return Labelling(probabilities, probabilities.max(axis=1))
     scores = model.in_scope_scores(asked, near[len(known) + len(judged) :])

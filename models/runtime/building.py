@@ -13,7 +13,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.confidence import NEIGHBOURS
 from models.registry import ModelRegistry, ModelVersion
 from models.runtime.files import (
     KINDS,
@@ -132,7 +131,7 @@ def predictor_on(
     """A version on one of its graphs. Raises ManifestMismatch when a file was changed."""
     parts = stored or StoredClassifier.read(version.folder)
     graph = IN_PROCESS.get(runtime, kind, threads)
-    nearest = NearestVectors(parts.bank_vectors, NEIGHBOURS)
+    nearest = NearestVectors(parts.bank_vectors)
     return VersionPredictor(
         version.name,
         version.card,
@@ -143,7 +142,7 @@ def predictor_on(
         parts.bank_vectors,
         parts.answer_threshold,
         parts.target_error,
-        familiarity=nearest.similarity,
+        nearest=nearest.find,
     )
 
 

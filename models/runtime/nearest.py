@@ -1,6 +1,7 @@
 """The nearest training vectors of a text, found in 8 bits and measured exactly.
 
-How familiar a text is depends on the training vectors nearest to it. A product with all of them
+How familiar a text is, and which class its neighbours vote for, depends on the training vectors
+nearest to it. A product with all of them
 reads 15 MB for each message (10,000 vectors of 384 numbers), more than the encoder's own weights,
 and drives those out of the cache. So candidates come from a copy in 8 bits, which is a quarter of
 that and one integer product; the similarities of the candidates are then computed from the vectors
@@ -15,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.neighbours import REACH, Neighbours, nearest_neighbours
 from models.runtime.session import open_session
-from shared.evaluation.open_set import neighbour_similarity
 
 Floats = NDArray[np.float32]
 LOGGER = logging.getLogger(__name__)
@@ -28,7 +29,10 @@ FEW = 1_024
 """Vectors up to which a product with all of them costs no more."""
 
 MOST_DIFFERENCE = 1e-3
-"""Between a similarity found so and the exact one; beyond it the exact one is computed."""
+"""Between a familiarity found so and the exact one; beyond it the exact one is computed."""
+
+MOST_OF_VOTERS = REACH / 10
+"""The same of each voter's similarity: it moves a vote by a tenth."""
 
 _QUERIES = 64
 """Vectors of the bank that a new index is tried on."""
@@ -38,15 +42,14 @@ _STEPS = 63
 
 
 class NearestVectors:
-    """A bank of unit vectors that is asked for mean similarities; calls are safe from any thread.
+    """A bank of unit vectors that is asked for the nearest; calls are safe from any thread.
 
     ``vectors`` is float32 [m, dimensions]. Where there are few, or where candidates in 8 bits
     prove to miss nearest ones, all are compared exactly: ``compressed`` says which.
     """
 
-    def __init__(self, vectors: Floats, k: int) -> None:
+    def __init__(self, vectors: Floats) -> None:
         self._vectors = vectors
-        self._k = k
         self._session: Any = None
         if len(vectors) > max(FEW, CANDIDATES):
             self._session = _session(vectors)
@@ -57,17 +60,12 @@ class NearestVectors:
         """Whether candidates are found in 8 bits."""
         return self._session is not None
 
-    def similarity(self, queries: Floats) -> NDArray[np.float64]:
-        """Mean cosine similarity to the ``k`` nearest, float64 [n], of unit vectors [n, d].
-
-        As ``shared.evaluation.open_set.neighbour_similarity``, but for the last digits.
-        """
+    def find(self, queries: Floats) -> Neighbours:
+        """The nearest of unit vectors [n, d], as ``nearest_neighbours`` but for the last digits."""
         if self._session is None:
-            return neighbour_similarity(queries, self._vectors, self._k)
-        found = self._session.run(None, {"queries": queries})[0]
-        near = np.matmul(self._vectors[found], queries[:, :, None])[:, :, 0]
-        near.partition(CANDIDATES - self._k, axis=1)
-        return np.asarray(near[:, CANDIDATES - self._k :].mean(axis=1, dtype=np.float64))
+            return nearest_neighbours(queries, self._vectors)
+        found: NDArray[np.int64] = self._session.run(None, {"queries": queries})[0]
+        return Neighbours.among(queries, self._vectors, found)
 
     def _try_out(self) -> None:
         """Ask for mixtures of the bank's vectors: they lie near it, and between its classes."""
@@ -79,13 +77,17 @@ class NearestVectors:
         )
         length = np.linalg.norm(mixed, axis=1, keepdims=True)
         queries = np.ascontiguousarray(mixed / np.maximum(length, 1e-6), dtype=np.float32)
-        exact = neighbour_similarity(queries, self._vectors, self._k)
-        difference = float(np.abs(self.similarity(queries) - exact).max())
-        if not difference <= MOST_DIFFERENCE:
+        exact, found = nearest_neighbours(queries, self._vectors), self.find(queries)
+        difference = float(np.abs(found.familiarity - exact.familiarity).max())
+        of_voters = float(np.abs(found.similarity - exact.similarity).max())
+        if not (difference <= MOST_DIFFERENCE and of_voters <= MOST_OF_VOTERS):
             LOGGER.warning(
-                "nearest vectors in 8 bits are off by %.4f, %s may be: all are compared exactly",
+                "nearest vectors in 8 bits are off by %.4f and %.4f, %s and %s may be: all are "
+                "compared exactly",
                 difference,
+                of_voters,
                 MOST_DIFFERENCE,
+                MOST_OF_VOTERS,
             )
             self._session = None
 

@@ -34,23 +34,33 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
-def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
+def fit_temperature(
+    logits: ArrayLike, truth: ArrayLike, mixed_with: tuple[ArrayLike, float] | None = None
+) -> float:
     """The temperature that gives the lowest negative log-likelihood of ``truth`` int[n].
 
     ``logits`` is float[n, k], of texts that were not trained on. The loss is convex in
-    1 / temperature, so that the one minimum is found within ``TEMPERATURES``.
+    1 / temperature, so that the one minimum is found within ``TEMPERATURES``. ``mixed_with`` are
+    other probabilities float[n, k] and their share in [0, 1) of what is judged.
     """
     from scipy.optimize import minimize_scalar
 
     scores = np.asarray(logits, dtype=np.float64)
     classes = _truth(truth, len(scores))
     own = scores[np.arange(len(classes)), classes]
+    others, share = (np.ones(1), 0.0) if mixed_with is None else mixed_with
+    if share:
+        others = np.asarray(others, dtype=np.float64)[np.arange(len(classes)), classes]
+    # Of a share of 0 the logarithm is minus infinity: nothing is added then.
+    added = np.log(np.maximum(np.asarray(others) * share, 1e-300)) if share else -np.inf
+    kept = np.log1p(-share)
 
     def loss(log_temperature: float) -> float:
         scaled = scores / np.exp(log_temperature)
         peak = scaled.max(axis=1)
         mass = peak + np.log(np.exp(scaled - peak[:, None]).sum(axis=1))
-        return float(np.mean(mass - own / np.exp(log_temperature)))
+        likelihood = kept + own / np.exp(log_temperature) - mass
+        return float(-np.mean(np.logaddexp(likelihood, added)))
 
     low, high = (float(np.log(border)) for border in TEMPERATURES)
     found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6})

@@ -1,4 +1,4 @@
-"""Nearest vectors found in 8 bits have the similarities that a product with all of them has."""
+"""Nearest vectors found in 8 bits are those that a product with all of them finds."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.neighbours import nearest_neighbours
 from models.runtime import nearest
-from models.runtime.nearest import FEW, MOST_DIFFERENCE, NearestVectors
-from shared.evaluation.open_set import neighbour_similarity
+from models.runtime.nearest import FEW, MOST_DIFFERENCE, MOST_OF_VOTERS, NearestVectors
 
 pytestmark = pytest.mark.unit
 
@@ -31,24 +31,28 @@ def clusters(rows: int, spread: float, seed: int = 0) -> NDArray[np.float32]:
 @pytest.mark.parametrize("spread", [0.02, 0.3, 3.0])
 def test_similarities_are_exact_alone_and_together(spread: float) -> None:
     bank = clusters(4 * FEW, spread)
-    found = NearestVectors(bank, 5)
+    found = NearestVectors(bank)
     assert found.compressed
     queries = np.concatenate([clusters(60, spread, 1), clusters(60, 3.0, 2)])
-    exact = neighbour_similarity(queries, bank, 5)
-    together = found.similarity(queries)
-    assert together.dtype == np.float64
-    assert np.abs(together - exact).max() < MOST_DIFFERENCE
-    alone = np.concatenate([found.similarity(queries[row : row + 1]) for row in range(20)])
-    assert np.allclose(alone, together[:20], atol=1e-6)
+    exact = nearest_neighbours(queries, bank)
+    together = found.find(queries)
+    assert together.similarity.shape == together.rows.shape == exact.rows.shape
+    assert np.abs(together.familiarity - exact.familiarity).max() < MOST_DIFFERENCE
+    assert np.abs(together.similarity - exact.similarity).max() < MOST_OF_VOTERS
+    measured = np.einsum("nkd,nd->nk", bank[together.rows], queries)
+    assert np.allclose(measured, together.similarity, atol=1e-5)
+    for row in range(20):
+        alone = found.find(queries[row : row + 1])
+        assert np.allclose(alone.similarity[0], together.similarity[row], atol=1e-6)
 
 
 def test_a_small_bank_is_compared_exactly() -> None:
     bank = clusters(FEW, 0.3)
-    found = NearestVectors(bank, 5)
+    found = NearestVectors(bank)
     assert not found.compressed
     queries = clusters(7, 0.3, 1)
-    assert np.array_equal(found.similarity(queries), neighbour_similarity(queries, bank, 5))
-    assert found.similarity(queries[:0]).shape == (0,)
+    assert np.array_equal(found.find(queries).rows, nearest_neighbours(queries, bank).rows)
+    assert found.find(queries[:0]).familiarity.shape == (0,)
 
 
 def test_an_index_that_misses_is_not_used(
@@ -63,8 +67,8 @@ def test_an_index_that_misses_is_not_used(
 
     monkeypatch.setattr(nearest, "_session", lambda vectors: Missing())
     bank = clusters(2 * FEW, 0.3)
-    found = NearestVectors(bank, 5)
+    found = NearestVectors(bank)
     assert not found.compressed
     assert "all are compared exactly" in caplog.text
     queries = clusters(7, 0.3, 1)
-    assert np.array_equal(found.similarity(queries), neighbour_similarity(queries, bank, 5))
+    assert np.array_equal(found.find(queries).rows, nearest_neighbours(queries, bank).rows)

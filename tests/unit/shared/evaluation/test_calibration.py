@@ -92,3 +92,21 @@ def test_what_cannot_be_measured_is_refused() -> None:
         reliability_bins([1.5], [True])
     with pytest.raises(ValueError, match="truth of shape"):
         fit_temperature(np.zeros((0, 3)), [])
+
+
+def test_a_temperature_is_fitted_for_what_is_mixed() -> None:
+    draw = np.random.default_rng(4)
+    truth = draw.integers(0, 4, 500)
+    logits = draw.normal(size=(500, 4))
+    logits[np.arange(500), truth] += 2.0
+    others = draw.dirichlet(np.ones(4), 500)
+    others[np.arange(500), truth] += 1.0
+    others /= others.sum(axis=1, keepdims=True)
+
+    def loss(temperature: float) -> float:
+        mixed = 0.5 * softmax(logits, temperature) + 0.5 * others
+        return negative_log_likelihood(mixed, truth)
+
+    found = fit_temperature(logits, truth, (others, 0.5))
+    assert loss(found) <= min(loss(found * 1.05), loss(found / 1.05))
+    assert fit_temperature(logits, truth, (others, 0.0)) == fit_temperature(logits, truth)
