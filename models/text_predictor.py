@@ -169,10 +169,13 @@ class VersionPredictor:
         """Calibrated probabilities float64 [n, classes] in the order of ``labels``."""
         if not texts:
             return np.zeros((0, len(self.labels)))
-        vectors, logits = self._forward(texts)
+        return self.probabilities_of(self.reader.embed(texts))
+
+    def probabilities_of(self, vectors: Floats) -> NDArray[np.float64]:
+        """The same of vectors [n, dimensions] that its encoder made of texts."""
         voting = self.confidence.neighbour_share > 0
         votes = self._votes(self._nearest_of(vectors)) if voting else None
-        return self.confidence.probabilities(logits, votes)
+        return self.confidence.probabilities(self.reader.logits_of(vectors), votes)
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Unit vectors float32 [n, dimensions] by the fine-tuned encoder."""

@@ -107,9 +107,8 @@ def robustness_of(
     truth = np.array([numbers.get(example.label, -1) for example in examples], dtype=np.int64)
 
     def predict(texts: Sequence[str]) -> NDArray[np.int64]:
-        logits = forward(predictor.classifier, texts, predictor.hardware, report)[1]
-        found: NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
-        return found
+        vectors, _ = forward(predictor.classifier, texts, predictor.hardware, report)
+        return np.asarray(predictor.probabilities_of(vectors).argmax(axis=1), dtype=np.int64)
 
     report.start("robustness", len(examples) * (1 + DRAWS * len(CHANGES)))
     measured = measure_robustness([example.text for example in examples], truth, predict)

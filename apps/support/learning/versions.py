@@ -17,6 +17,9 @@ from shared.evaluation.gate import GateReport
 from shared.records import Dataset, Example, SplitName
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from data_connectors.data_source import DataSource
     from shared.finetuning.progress import ProgressReporter
 
@@ -136,19 +139,16 @@ class RegistryModels:
 
         Versions that share an encoder, as an updated head does with its origin, embed once.
         """
-        import torch
-
         from models.text_classifier import TextPredictor
 
         result = []
-        vectors: dict[str, torch.Tensor] = {}
+        vectors: dict[str, NDArray[np.float32]] = {}
         for version in versions:
             predictor = TextPredictor.load(version)
             encoder = encoder_digest(version)
             if encoder not in vectors:
-                vectors[encoder] = torch.from_numpy(predictor.embed(texts))
-            with torch.inference_mode():
-                best = predictor.classifier.head(vectors[encoder]).argmax(dim=1)
+                vectors[encoder] = predictor.embed(texts)
+            best = predictor.probabilities_of(vectors[encoder]).argmax(axis=1)
             result.append([predictor.labels[row] for row in best.tolist()])
         return result
 
