@@ -9,7 +9,7 @@ The first line that holds is taken:
 | fewer than 4 examples in the median class                           | `head`          |
 | fewer than 50 in it, and 5 unlabelled texts for each labelled one   | `self_training` |
 | fewer than 10 in it                                                 | `contrastive`   |
-| 20 or more in it, and a time budget that holds four trainings       | `distilled`     |
+| fewer than 20 in it, or a time budget that holds four trainings     | `distilled`     |
 | anything else                                                       | `full`          |
 
 A time budget is held against an estimate by a probe on this device, which knows how long the texts
@@ -47,8 +47,9 @@ SCARCE: Final = 50
 PLENTY: Final = 5
 """Unlabelled texts for each labelled one from which they are used."""
 
-ENOUGH_TO_DISTIL: Final = 20
-"""Median examples a class from which several teachers are better than one training."""
+CHANCY: Final = 20
+"""Median examples a class below which one training is much a matter of chance, and short: several
+teachers are taken without being asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,11 @@ def _candidates(
         return [("self_training", with_more), full, head]
     if middle < PAIRED:
         return [("contrastive", f"{what}: few enough to learn from pairs"), head]
-    if holdable and middle >= ENOUGH_TO_DISTIL and circumstances.budget is not None:
-        teachers = f"{what}, and time for several teachers"
-        return [("distilled", teachers), full, head]
+    if holdable and middle < CHANCY:
+        why = f"{what}: few enough that one training is chance, so several teachers agree"
+        return [("distilled", why), full, head]
+    if holdable and circumstances.budget is not None:
+        return [("distilled", f"{what}, and time for several teachers"), full, head]
     return [full, head]
 
 
