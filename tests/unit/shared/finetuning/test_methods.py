@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import SettingsError
 from shared.finetuning.linear_head import choose_linear_head, fit_linear_head
-from shared.finetuning.method_choice import FEW, PAIRED, choose_method
+from shared.finetuning.method_choice import CHANCY, FEW, PAIRED, choose_method
 from shared.finetuning.objectives import class_weights
 from shared.finetuning.recipe import Recipe, epochs_for, make_recipe
 from shared.finetuning.zero_shot import class_vectors, readable
@@ -112,7 +112,8 @@ def test_class_vectors_average_the_prompts_of_a_class() -> None:
         ({"a": 5}, 2, "zero_shot"),
         ({"a": FEW - 1, "b": FEW - 1}, 2, "head"),
         ({"a": FEW, "b": FEW}, 2, "contrastive"),
-        ({"a": PAIRED, "b": PAIRED}, 2, "full"),
+        ({"a": PAIRED, "b": PAIRED}, 2, "distilled"),
+        ({"a": CHANCY, "b": CHANCY}, 2, "full"),
         ({"a": 500, "b": 900}, 2, "full"),
     ],
 )
