@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.registry import ModelRegistry
-from models.text_classifier import TextPredictor, forward
+from models.text_classifier import TextPredictor
 from models.text_evaluation import evaluate_predictor
 from models.text_training import prepare_data
 from shared.errors import DataError
@@ -107,7 +107,7 @@ def robustness_of(
     truth = np.array([numbers.get(example.label, -1) for example in examples], dtype=np.int64)
 
     def predict(texts: Sequence[str]) -> NDArray[np.int64]:
-        vectors, _ = forward(predictor.classifier, texts, predictor.hardware, report)
+        vectors = predictor.encoder.embed(texts, hardware=predictor.hardware, report=report)
         return np.asarray(predictor.probabilities_of(vectors).argmax(axis=1), dtype=np.int64)
 
     report.start("robustness", len(examples) * (1 + DRAWS * len(CHANGES)))

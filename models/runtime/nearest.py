@@ -1,11 +1,10 @@
 """The nearest training vectors of a text, found in 8 bits and measured exactly.
 
 How familiar a text is, and which class its neighbours vote for, depends on the training vectors
-nearest to it. A product with all of them
-reads 15 MB for each message (10,000 vectors of 384 numbers), more than the encoder's own weights,
-and drives those out of the cache. So candidates come from a copy in 8 bits, which is a quarter of
-that and one integer product; the similarities of the candidates are then computed from the vectors
-themselves.
+nearest to it. A product with all of them reads 15 MB for each message (10,000 vectors of 384
+numbers), more than the encoder's own weights, and drives those out of the cache. So candidates come
+from a copy in 8 bits, which is a quarter of that and one integer product; the similarities of the
+candidates are then computed from the vectors themselves.
 """
 
 from __future__ import annotations

@@ -41,19 +41,19 @@ def fit_temperature(
 
     ``logits`` is float[n, k], of texts that were not trained on. The loss is convex in
     1 / temperature, so that the one minimum is found within ``TEMPERATURES``. ``mixed_with`` are
-    other probabilities float[n, k] and their share in [0, 1) of what is judged.
+    other probabilities float[n, k] and their share in [0, 1) of what is judged: then a minimum is
+    found, which need not be the only one.
     """
     from scipy.optimize import minimize_scalar
 
     scores = np.asarray(logits, dtype=np.float64)
     classes = _truth(truth, len(scores))
     own = scores[np.arange(len(classes)), classes]
-    others, share = (np.ones(1), 0.0) if mixed_with is None else mixed_with
-    if share:
-        others = np.asarray(others, dtype=np.float64)[np.arange(len(classes)), classes]
-    # Of a share of 0 the logarithm is minus infinity: nothing is added then.
-    added = np.log(np.maximum(np.asarray(others) * share, 1e-300)) if share else -np.inf
-    kept = np.log1p(-share)
+    kept, added = 0.0, np.array(-np.inf)  # logarithms of the two addends
+    if mixed_with is not None and mixed_with[1]:
+        others, share = np.asarray(mixed_with[0], dtype=np.float64), mixed_with[1]
+        kept = float(np.log1p(-share))
+        added = np.log(np.maximum(share * others[np.arange(len(classes)), classes], 1e-300))
 
     def loss(log_temperature: float) -> float:
         scaled = scores / np.exp(log_temperature)
