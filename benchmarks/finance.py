@@ -168,6 +168,8 @@ def table(result: dict[str, Any]) -> list[tuple[str, str, str]]:
         shown = (
             f"{run['ratio']:.2f}x ({run['pipeline_seconds']:.1f} s / {run['parse_seconds']:.1f} s)"
         )
+        if served := run.get("served_by"):
+            shown += f", the model in {served}"
         rows.append((what, shown, "<= 4x"))
         for part, seconds in run["parts"].items():
             rows.append((f"  {part}", f"{seconds:.1f} s", ""))

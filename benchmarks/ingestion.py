@@ -125,6 +125,7 @@ def run(feeds: int, entries: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home:
         measure(triptych("train", "finance"), {"TRIPTYCH_HOME": home})
         pipeline, counts, parts = ingest(contents, Path(home))
+        served_by = runtime_in_use(Path(home))
     after, _ = parse_alone(contents)
     parse = (before + after) / 2
     return {
@@ -136,7 +137,18 @@ def run(feeds: int, entries: int) -> dict[str, Any]:
         "ratio": pipeline / parse,
         "counts": counts,
         "parts": parts,
+        "served_by": served_by,
     }
+
+
+def runtime_in_use(home: Path) -> str:
+    """What promotion chose for the version in use: int8, fp32 or torch."""
+    from models.registry import ModelRegistry
+    from models.runtime.files import read_verdict
+    from shared.settings import Settings
+
+    verdict = read_verdict(ModelRegistry(Settings(home=home).models).get("finance"))
+    return verdict.chosen if verdict else "torch"
 
 
 def ingest(contents: Sequence[bytes], home: Path) -> tuple[float, dict[str, Any], dict[str, float]]:
