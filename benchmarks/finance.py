@@ -1,6 +1,6 @@
 """The finance monitor's table, from one run.
 
-    make bench-finance        all of it, seeds 1 to 3: about 90 minutes on 2 cores
+    make bench-finance        all of it, seeds 1 to 3: hours on 2 cores
     python -m benchmarks.finance --seeds 1 --only linking replay ingestion
 
 Every training and replay is a process of its own through the command line. What is cross-validated
