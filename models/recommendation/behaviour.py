@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from models.recommendation.als import AlsOptions, ImplicitAls, observe
 from models.recommendation.history_matrix import history_weights, weighted_histories
 from shared.histories import Histories, Rows, UserHistory
+from shared.made_once import made_once
 
 Floats = NDArray[np.float32]
+
+OWN_SHARE = 0.5
+"""Of the strongest that anything says for an item: what its own event would say for one just like
+it. Chosen on validation (docs/tried.md)."""
 
 
 class ServedBehaviour(Protocol):
@@ -37,6 +42,12 @@ class ServedBehaviour(Protocol):
     def factors(self) -> Floats:
         """Vectors of the items whose products with ``fold_in`` are the scores, float32 [items, f];
         of no length where there are none and all items are scored."""
+        ...
+
+    @property
+    def own(self) -> Floats:
+        """What an event of each item would say for one just like it, float32 [items]; zeros where
+        an item's score holds what its own events say."""
         ...
 
     def fold_in(self, history: UserHistory) -> Floats:
@@ -68,9 +79,10 @@ class Behaviour(ServedBehaviour, Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class LinearBehaviour:
-    """The sequence-aware linear model: ``weights`` float32 [items, items], rows for columns."""
+    """The sequence-aware linear model: ``weights`` float32 [items, items], rows for columns, with a
+    diagonal of zero."""
 
     weights: Floats
     kind = "sequence_linear"
@@ -88,6 +100,12 @@ class LinearBehaviour:
     def factors(self) -> Floats:
         """None: all items are scored."""
         return np.zeros((self.items, 0), np.float32)
+
+    @made_once
+    def own(self) -> Floats:
+        """A share of each column's greatest weight, for its diagonal is zero."""
+        greatest: Floats = np.float32(OWN_SHARE) * self.weights.max(axis=0, initial=0.0)
+        return greatest
 
     def fold_in(self, history: UserHistory) -> Floats:
         """Nothing."""
@@ -145,6 +163,11 @@ class FactorBehaviour:
     def factors(self) -> Floats:
         """The items' factors, float32 [items, f]."""
         return self.model.items
+
+    @property
+    def own(self) -> Floats:
+        """Zeros: an item's factors score it, too."""
+        return np.zeros(self.items, np.float32)
 
     def fold_in(self, history: UserHistory) -> Floats:
         """The user's factors, float32 [f]."""

@@ -10,7 +10,7 @@ gate.safetensors        held-out events, without their users' names: what promot
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,9 @@ def write_bundle(folder: Path, recommender: Recommender, gate: GateEvents) -> No
         "offered": recommender.space.tower.offered,
         "encoded": recommender.texts.encoded,
         "dense": recommender.texts.dense,
+        "words_data": recommender.texts.words.data,
+        "words_indices": recommender.texts.words.indices,
+        "words_starts": recommender.texts.words.indptr,
         "takers": recommender.takers,
         "popularity": recommender.popularity,
     }
@@ -105,7 +108,11 @@ def read_bundle(folder: Path) -> Recommender:
             item_texts=tuple(described["texts"]),
             behaviour=behaviour,
             space=space,
-            texts=space.of_dense(arrays["encoded"], arrays["dense"]),
+            texts=space.of_words(
+                _words(space.features, arrays, described["texts"]),
+                arrays["encoded"],
+                arrays["dense"],
+            ),
             takers=arrays["takers"],
             popularity=arrays["popularity"],
             blend=Blend(**described["blend"]),
@@ -136,6 +143,16 @@ def known_vectors(folder: Path) -> dict[str, NDArray[np.float32]]:
         return dict(zip(described["texts"], arrays["encoded"], strict=True))
     except FOREIGN as error:
         raise UnreadableFile(f"{folder} holds no texts: {error}", path=str(folder)) from error
+
+
+def _words(features: TextFeatures, arrays: Mapping[str, NDArray[Any]], texts: Sequence[str]) -> Any:
+    """The texts' weighted words; bundles from before they were stored have them weighed again."""
+    from scipy.sparse import csr_matrix
+
+    if "words_data" not in arrays:
+        return features.words(texts)
+    parts = tuple(arrays[f"words_{name}"] for name in ("data", "indices", "starts"))
+    return csr_matrix(parts, (len(texts), len(features.directions)))
 
 
 def _described(folder: Path) -> dict[str, Any]:

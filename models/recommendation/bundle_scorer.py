@@ -49,6 +49,7 @@ class BundleScorer:
         popularity: Weights,
         blend: Blend,
         encode: Encode,
+        borrowed: Borrowed | None = None,
     ) -> None:
         self.version = version
         self.item_ids = item_ids
@@ -66,7 +67,7 @@ class BundleScorer:
         self._text_weights = blend.text_weights(fitted)
         self._texted = np.flatnonzero(self._text_weights)
         behaved = fitted if behaviour is not None else np.ones(len(item_ids), bool)
-        self._borrowed = Borrowed.of(texts.dense, behaved)
+        self._borrowed = Borrowed.of(texts, behaved) if borrowed is None else borrowed
 
     @classmethod
     def load(cls, version: Any, encode: Encode) -> Self:
@@ -187,17 +188,24 @@ class BundleScorer:
         read = [*self._item_texts, *("" for _ in added)]
         for row, text in zip(rows.tolist(), texts, strict=True):
             read[row] = text
+        held = self._texts.with_rows(rows, placed)
+        fitted = np.concatenate([self.fitted, np.zeros(more, bool)])
+        borrowed = None  # of all new items: what a lender reads like may have changed
+        if self._behaviour is not None and not fitted[rows].any():
+            fresh = Borrowed.of(held, fitted, rows=np.sort(rows))
+            borrowed = self._borrowed.with_rows(fresh)
         return type(self)(
             self.version,
             ids,
             tuple(read),
             self._behaviour,
             self._space,
-            self._texts.with_rows(rows, placed),
-            np.concatenate([self.fitted, np.zeros(more, bool)]),
+            held,
+            fitted,
             np.concatenate([self.popularity, np.zeros(more, np.float32)]),
             self._blend,
             self._encode,
+            borrowed,
         )
 
     def _behaved(self, history: UserHistory, rows: Rows) -> Weights:
@@ -212,6 +220,8 @@ class BundleScorer:
             lenders, shares = self._borrowed.lenders[at], self._borrowed.shares[at]
             lent = self._behaviour.contributions(history, lenders.ravel(), self._blend.decay)
             lent = lent.reshape(len(history), *lenders.shape)
+            own = self._behaviour.own[history.rows] * history_weights(history, self._blend.decay)
+            lent += np.where(history.rows[:, None, None] == lenders, own[:, None, None], 0.0)
             given[:, new] = self._blend.borrowed * np.einsum("hmk,mk->hm", lent, shares)
         return given
 
@@ -243,9 +253,30 @@ class BundleScorer:
         fitted = self._behaviour.factors
         whole = np.zeros((len(self.item_ids), fitted.shape[1]), np.float32)
         whole[: len(fitted)] = fitted
-        borrowed = self._borrowed
-        whole[borrowed.rows] = self._blend.borrowed * borrowed.lent(whole.T).T
+        whole[self._borrowed.rows] = self._blend.borrowed * (self._shares @ fitted)
         return whole
+
+    @made_once
+    def _shares(self) -> Any:
+        """What the new items borrow of each item of the fit, float32 CSR [m, items]."""
+        assert self._behaviour is not None
+        return self._borrowed.matrix(self._behaviour.items)
+
+    @made_once
+    def _lent_texts(self) -> Floats:
+        """The shares of the texts that the matrix holds, float32 [m, d]: they are not behaviour."""
+        assert isinstance(self._behaviour, LinearWithTexts)
+        lent: Floats = self._shares @ self._behaviour.offered
+        return lent
+
+    def _lent(self, scores: Weights, history: UserHistory) -> Weights:
+        """What the new items borrow of scores (float32 [items]) of the fit, float32 [m]."""
+        assert self._behaviour is not None
+        own = self._behaviour.own[history.rows] * history_weights(history, self._blend.decay)
+        lending = scores.copy()
+        np.add.at(lending, history.rows, own)
+        lent: Weights = self._blend.borrowed * (self._shares @ lending)
+        return lent
 
     @made_once
     def _shortlist(self) -> Shortlist:
@@ -258,18 +289,19 @@ class BundleScorer:
         Texts that it does not hold are added: those of events that the fit does not know, or whose
         text has changed since; and those of rows that are new or have changed."""
         totals = np.zeros(len(self.item_ids), np.float32)
-        summed, known_user = linear.summed(self._known(history), self._blend.decay)
+        known = self._known(history)
+        summed, known_user = linear.summed(known, self._blend.decay)
         totals[: linear.items] = summed
         later = user - known_user
         if later.any():
             totals += (self._texts.offered @ later) * self._text_weights
-        behaved = np.zeros_like(totals)
-        read = np.union1d(self._changed, self._borrowed.lenders)
-        behaved[read] = linear.alone(summed, known_user, read)
-        new = self._borrowed.rows
-        behaved[new] = self._blend.borrowed * self._borrowed.lent(behaved)
-        for rows in (self._changed, new):
-            totals[rows] = behaved[rows] + self._by_text(user, rows)
+        if len(changed := self._changed):
+            behaved = linear.alone(summed, known_user, changed)
+            totals[changed] = behaved + self._by_text(user, changed)
+        if len(new := self._borrowed.rows):
+            lent = self._lent(summed, known)
+            lent -= self._blend.borrowed * (self._lent_texts @ known_user)
+            totals[new] = lent + self._by_text(user, new)
         return totals
 
     @made_once
@@ -284,13 +316,12 @@ class BundleScorer:
         found = np.zeros(len(rows), np.float32)
         if self._behaviour is None or not len(history):
             return found
+        known = self._known(history)
+        fitted = self._behaviour.scores(known, self._blend.decay)
         scores = np.zeros(len(self.item_ids), np.float32)
-        scores[: self._behaviour.items] = self._behaviour.scores(
-            self._known(history), self._blend.decay
-        )
-        new = self._borrowed.rows
-        if len(new):
-            scores[new] = self._blend.borrowed * self._borrowed.lent(scores)
+        scores[: self._behaviour.items] = fitted
+        if len(new := self._borrowed.rows):
+            scores[new] = self._lent(fitted, known)
         return scores[rows]
 
     def _by_text(self, user: Floats, rows: Rows) -> Weights:

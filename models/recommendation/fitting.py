@@ -148,7 +148,7 @@ def fit_parts(
         say("training the item tower")
         tower = train_item_tower(histories, catalogue.dense, recipe, seed=seed)
     space = TextSpace(catalogue.features, tower)
-    texts = space.of_dense(catalogue.encoded, catalogue.dense)
+    texts = space.of_words(catalogue.words, catalogue.encoded, catalogue.dense)
     return Recommender(
         item_ids=histories.item_ids,
         item_texts=catalogue.texts,
@@ -187,13 +187,11 @@ def text_only(
     encoded = read_texts(texts, encode)
     learnt_from = (texts, encoded) if texts else (["item"], encode(["item"]))
     features = TextFeatures.fit(*learnt_from, seed=seed)
-    dense = features.dense(features.words(texts), encoded) if texts else None
-    if dense is None:
-        width = features.directions.shape[1] + len(features.mean)
-        dense = np.zeros((0, width), np.float32)
+    words = features.words(learnt_from[0])[: len(texts)]
+    dense = features.dense(words, encoded)
     tower = ItemTower.of_texts(dense, RecommendRecipe().tower_dimensions)
     space = TextSpace(features, tower)
-    return space, space.of_dense(encoded, dense)
+    return space, space.of_words(words, encoded, dense)
 
 
 def _behaviour(

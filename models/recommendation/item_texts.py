@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,36 +24,46 @@ class TextSpace:
 
     def place(self, texts: Sequence[str], encoded: Floats) -> ItemTexts:
         """The vectors of items of these texts; ``encoded`` are the encoder's."""
-        dense = self.features.dense(self.features.words(texts), encoded)
-        return self.of_dense(encoded, dense)
+        words = self.features.words(texts)
+        return self.of_words(words, encoded, self.features.dense(words, encoded))
 
-    def of_dense(self, encoded: Floats, dense: Floats) -> ItemTexts:
-        """The same from their dense form."""
-        return ItemTexts(
-            encoded, dense, self.tower.of_history(dense), self.tower.of_candidates(dense)
-        )
+    def of_words(self, words: Any, encoded: Floats, dense: Floats) -> ItemTexts:
+        """The same from their weighted words and their dense form."""
+        taken, offered = self.tower.of_history(dense), self.tower.of_candidates(dense)
+        return ItemTexts(words, encoded, dense, taken, offered)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ItemTexts:
-    """Vectors of n items, float32: ``encoded`` [n, e] as the encoder has them, ``dense`` [n, t]
-    with their words, ``taken`` [n, d] as a history holds them, ``offered`` [n, d] unit vectors as
-    they may follow one."""
+    """Vectors of n items, float32: ``words`` CSR [n, terms] by their weight, ``encoded`` [n, e] as
+    the encoder has them, ``dense`` [n, t] of both, ``taken`` [n, d] as a history holds them,
+    ``offered`` [n, d] unit vectors as they may follow one."""
 
+    words: Any
     encoded: Floats
     dense: Floats
     taken: Floats
     offered: Floats
 
     def __post_init__(self) -> None:
-        if not len(self.encoded) == len(self.dense) == len(self.taken) == len(self.offered):
+        parts = (self.encoded, self.dense, self.taken, self.offered)
+        if {self.words.shape[0], *map(len, parts)} != {len(self.encoded)}:
             raise ValueError("vectors of different numbers of items")
 
     def __len__(self) -> int:
         return len(self.encoded)
 
+    @property
+    def meanings(self) -> Floats:
+        """The dense form's half that is the encoder's, float32 [n, e]: of squared length one half,
+        so that its products are half the cosines."""
+        return self.dense[:, self.dense.shape[1] - self.encoded.shape[1] :]
+
     def with_rows(self, rows: NDArray[np.int64], others: ItemTexts) -> Self:
-        """With the vectors of some rows (int64 [m]) replaced; rows from n on are added."""
+        """With the vectors of some rows (int64 [m]) replaced; rows from n on are added, all of them
+        up to the last."""
+        from scipy.sparse import vstack
+
         size = max(len(self), int(rows.max(initial=-1)) + 1)
 
         def merged(mine: Floats, theirs: Floats) -> Floats:
@@ -62,10 +72,12 @@ class ItemTexts:
             whole[rows] = theirs
             return whole
 
+        source = np.arange(size)
+        source[rows] = len(self) + np.arange(len(rows))
+        words = vstack([self.words, others.words]).tocsr()[source]
         names = ("encoded", "dense", "taken", "offered")
-        return replace(
-            self, **{name: merged(getattr(self, name), getattr(others, name)) for name in names}
-        )
+        dense = {name: merged(getattr(self, name), getattr(others, name)) for name in names}
+        return replace(self, words=words, **dense)
 
 
 def read_texts(

@@ -25,12 +25,13 @@ BLOCK = 1024
 @dataclass(frozen=True, eq=False, slots=True)
 class LinearWithTexts:
     """``sums`` float32 [items, items] of behaviour and texts; ``taken`` and ``offered`` float32
-    [items, d] are those texts, the latter times their weight. Rows of a history beyond those items
-    must be left out by the caller."""
+    [items, d] are those texts, the latter times their weight; ``own`` float32 [items] is that of
+    the behaviour. Rows of a history beyond those items must be left out by the caller."""
 
     sums: Floats
     taken: Floats
     offered: Floats
+    own: Floats
     kind = LinearBehaviour.kind
 
     @classmethod
@@ -38,11 +39,12 @@ class LinearWithTexts:
         cls, linear: LinearBehaviour, taken: Floats, offered: Floats, *, in_place: bool = False
     ) -> Self:
         """Add the texts to a matrix; ``in_place`` to that of ``linear``, which is another then."""
+        own = linear.own  # read before the matrix is another
         sums = linear.weights if in_place else linear.weights.copy()
         if offered.any():
             for start in range(0, len(sums), BLOCK):
                 sums[start : start + BLOCK] += taken[start : start + BLOCK] @ offered.T
-        return cls(sums, taken, offered)
+        return cls(sums, taken, offered, own)
 
     @property
     def items(self) -> int:

@@ -45,8 +45,8 @@ class RecommendRecipe:
     history_decays: tuple[float, ...] = (0.6, 0.65, 0.7, 0.75, 0.8, 0.9, 0.97)
     text_shares: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4)
     popular_shares: tuple[float, ...] = (0.01, 0.05, 0.2)
-    new_share: float = 0.3
-    borrowed_share: float = 1.0
+    new_share: float = 0.1
+    borrowed_share: float = 1.2
 
     def __post_init__(self) -> None:
         whole = (self.past, self.future, self.tower_dimensions)

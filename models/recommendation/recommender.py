@@ -87,13 +87,16 @@ class Recommender:
     @made_once
     def borrowed(self) -> Borrowed:
         """Whose behaviour the items that nobody took borrow."""
-        return Borrowed.of(self.texts.dense, self.fitted)
+        return Borrowed.of(self.texts, self.fitted)
 
     def parts_of_users(self, histories: Histories, users: Rows) -> dict[str, Scores]:
         """The parts of many users' scores, float32 [users, n] each, by the names in ``PARTS``."""
         weighted, known = weighted_histories(histories, users, self.blend.decay)
         behaviour = self.behaviour.score_users(histories, users, self.blend.decay)
-        behaviour[:, ~self.fitted] = self.blend.borrowed * self.borrowed.lent(behaviour)
+        behaviour[:, ~self.fitted] = 0.0
+        if self.blend.borrowed and not self.fitted.all():
+            lending = behaviour + weighted.multiply(self.behaviour.own).toarray()
+            behaviour[:, ~self.fitted] = self.blend.borrowed * self.borrowed.lent(lending)
         text = (weighted @ self.texts.taken) @ self.texts.offered.T
         text *= self.blend.text_weights(self.fitted)
         popular = np.outer(self.blend.popular_weights(known), self.popularity)

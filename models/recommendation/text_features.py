@@ -15,7 +15,7 @@ Encode = Callable[[Sequence[str]], Floats]
 """Unit vectors float32 [n, d] of texts: the encoder's."""
 
 WORD = r"(?u)\b\w+\b"
-WORD_DIMENSIONS = 256
+WORD_DIMENSIONS = 512
 
 OPENING_SHARE = 0.2
 """Of a row's square, for the word that a text begins with: of many goods that is the maker."""

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
 from models.recommendation.als import AlsOptions, ImplicitAls
 from models.recommendation.behaviour import FactorBehaviour, LinearBehaviour
+from models.recommendation.borrowing import Borrowed
 from models.recommendation.bundle_scorer import BundleScorer
 from models.recommendation.fitting import text_only
-from models.recommendation.item_texts import ItemTexts
 from models.recommendation.linear_with_texts import LinearWithTexts
 from models.recommendation.recipe import MOST_ITEMS_SOLVED
 from models.recommendation.recommender import Blend
@@ -23,6 +24,7 @@ from models.recommendation.text_features import unit_rows
 from models.recommendation.unfitted import unfitted_scorer
 from shared.catalogue import CatalogueItem
 from shared.histories import Histories, UserHistory
+from tests.fakes.item_texts import item_texts_of
 from tests.fakes.small_catalogue import BLEND, WordHashes, drawn_histories, fitted, items_of
 
 pytestmark = pytest.mark.unit
@@ -288,14 +290,14 @@ def large(kind: str, *, fitted_items: int, more: int, popular: float) -> BundleS
         behaviour = LinearWithTexts.of(linear, known, np.float32(0.1) * known)
     names = tuple(map(str, range(count)))
     return BundleScorer(
-        "v1", names, names, behaviour, space, ItemTexts(vectors, vectors, vectors, vectors),
+        "v1", names, names, behaviour, space, item_texts_of(csr_matrix(vectors), vectors),
         np.arange(count) < fitted_items, rng.random(count).astype(np.float32),
         Blend(0.8, 0.1, 0.4, popular, borrowed=0.5), WordHashes(),
     )  # fmt: skip
 
 
 def written_out(scorer: BundleScorer, history: UserHistory) -> np.ndarray:
-    """The scores of all rows by the formula, new ones lent to by the ten that are nearest."""
+    """The scores of all rows by the formula, new ones lent to by those that are nearest."""
     vectors, fit = scorer.vectors, scorer.fitted
     behaviour, known = scorer._behaviour, int(scorer.fitted.sum())
     assert behaviour is not None
@@ -307,11 +309,10 @@ def written_out(scorer: BundleScorer, history: UserHistory) -> np.ndarray:
     )
     behaved = np.zeros(len(vectors))
     behaved[:known] = behaviour.scores(kept, 0.8)
-    for row in range(known, len(vectors)):
-        near = vectors[:known] @ vectors[row]
-        lenders = np.argpartition(-near, 9)[:10]
-        shares = np.maximum(near[lenders], 0) ** 3
-        behaved[row] = 0.5 * shares @ behaved[lenders] / max(float(shares.sum()), 1e-9)
+    lending = behaved[:known].copy()
+    np.add.at(lending, kept.rows, behaviour.own[kept.rows] * np.where(inside, weights, 0.0))
+    borrowed = Borrowed.of(scorer._texts, fit)
+    behaved[borrowed.rows] = 0.5 * (borrowed.matrix(known) @ lending)
     text = vectors @ (weights @ vectors[history.rows]) * np.where(fit, 0.1, 0.4)
     return behaved + text + 9 * scorer.popularity / (1 + np.abs(weights).sum())
 

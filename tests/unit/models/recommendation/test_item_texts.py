@@ -37,11 +37,22 @@ def test_vectors_are_replaced_and_added() -> None:
         np.testing.assert_array_equal(after[[6, 2]], new)
         np.testing.assert_array_equal(after[[0, 1, 3, 4, 5]], before[[0, 1, 3, 4, 5]])
         assert not np.array_equal(before[2], new[1])
+    words, before, new = (one.words.toarray() for one in (merged, texts, others))
+    np.testing.assert_array_equal(words[[6, 2]], new)
+    np.testing.assert_array_equal(words[[0, 1, 3, 4, 5]], before[[0, 1, 3, 4, 5]])
+
+
+def test_meanings_are_half_of_the_dense_form() -> None:
+    _, texts = text_only(items_of(6), WordHashes())
+    products = texts.meanings @ texts.meanings.T
+    np.testing.assert_allclose(np.diag(products), 0.5, rtol=1e-5)
+    assert texts.meanings.shape == texts.encoded.shape
 
 
 def test_no_rows_change_nothing() -> None:
     _, texts = text_only(items_of(3), WordHashes())
-    none = ItemTexts(*(np.zeros((0, getattr(texts, name).shape[1]), np.float32) for name in NAMES))
+    empty = (np.zeros((0, getattr(texts, name).shape[1]), np.float32) for name in NAMES)
+    none = ItemTexts(texts.words[:0], *empty)
     merged = texts.with_rows(np.zeros(0, np.int64), none)
     for name in NAMES:
         np.testing.assert_array_equal(getattr(merged, name), getattr(texts, name))

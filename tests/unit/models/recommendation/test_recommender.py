@@ -61,7 +61,12 @@ def test_what_nobody_took_has_the_behaviour_it_borrows(
     known = found["behaviour"][:, ~new]
     np.testing.assert_array_equal(known, parts["behaviour"][:, ~new])
     np.testing.assert_array_equal(found["text"], parts["text"])
-    lent = recommender.borrowed.lent(parts["behaviour"])
+    lending = parts["behaviour"].copy()
+    for place, user in enumerate(USERS.tolist()):
+        history = histories.of_user(user)
+        for row, weight in zip(history.rows, history_weights(history, BLEND.decay), strict=True):
+            lending[place, row] += weight * recommender.behaviour.own[row]
+    lent = recommender.borrowed.lent(lending)
     np.testing.assert_allclose(found["behaviour"][:, new], 0.5 * lent, atol=1e-6)
     assert lent.any()
 
