@@ -4,9 +4,9 @@
     shares         = (K + NOISE · I)⁻¹ k               K among the lenders, k between them and it
 
 K and k are likenesses of texts: half the cosine of words, half that of meanings. This is ridge
-regression from texts to behaviour over the neighbourhood alone (local kriging). Unlike a mean by
-nearness, lenders that say the same share one voice, so that ten shades of one lipstick do not drown
-the one other thing that the text is about.
+regression from texts to behaviour over the neighbourhood alone (kriging in a moving window, Haas
+1990). Unlike in a mean by nearness, lenders that say the same share one voice: ten shades of one
+lipstick do not drown the one other thing that the text is about.
 """
 
 from __future__ import annotations

@@ -95,7 +95,9 @@ class Recommender:
         behaviour = self.behaviour.score_users(histories, users, self.blend.decay)
         behaviour[:, ~self.fitted] = 0.0
         if self.blend.borrowed and not self.fitted.all():
-            lending = behaviour + weighted.multiply(self.behaviour.own).toarray()
+            own, lending = self.behaviour.own, behaviour
+            if own.any():
+                lending = behaviour + weighted.multiply(own).toarray()
             behaviour[:, ~self.fitted] = self.blend.borrowed * self.borrowed.lent(lending)
         text = (weighted @ self.texts.taken) @ self.texts.offered.T
         text *= self.blend.text_weights(self.fitted)

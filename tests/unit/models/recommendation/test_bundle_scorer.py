@@ -196,12 +196,21 @@ def test_the_scorer_that_was_asked_stays_as_it_is() -> None:
     np.testing.assert_array_equal(totals(scorer, UserHistory.of([4])), before)
 
 
-def test_items_in_steps_are_as_at_once() -> None:
-    scorer, history = scorer_of("sequence_linear"), UserHistory.of([4, 33])
-    at_once = scorer.with_items(NEW)
-    in_steps = scorer.with_items(NEW[:1]).with_items(NEW[1:])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("blend", BLENDS.values(), ids=BLENDS)
+def test_items_in_steps_are_as_at_once(kind: str, blend: Blend) -> None:
+    scorer, history = scorer_of(kind, blend), UserHistory.of([4, 33, 8])
+    lender = CatalogueItem("i4", "tent 4", "a lens no more")
+    reworded = replace(NEW[0], text="a kettle of series 2")
+    at_once = scorer.with_items([lender, reworded, NEW[1]])
+    in_steps = scorer
+    for step in (NEW[0], lender, NEW[1], reworded):
+        in_steps = in_steps.with_items([step])
     assert at_once.item_ids == in_steps.item_ids
     np.testing.assert_allclose(totals(at_once, history), totals(in_steps, history), atol=1e-5)
+    stale = totals(scorer.with_items(NEW), history)
+    if blend.borrowed:
+        assert not np.allclose(totals(in_steps, history)[32], stale[32], atol=1e-4)
 
 
 def test_a_text_that_did_not_change_is_not_read_again() -> None:
