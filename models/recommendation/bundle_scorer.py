@@ -220,8 +220,8 @@ class BundleScorer:
             lenders, shares = self._borrowed.lenders[at], self._borrowed.shares[at]
             lent = self._behaviour.contributions(history, lenders.ravel(), self._blend.decay)
             lent = lent.reshape(len(history), *lenders.shape)
-            own = self._behaviour.own[history.rows] * history_weights(history, self._blend.decay)
-            lent += np.where(history.rows[:, None, None] == lenders, own[:, None, None], 0.0)
+            own = self._own(history)[:, None, None]
+            lent += np.where(history.rows[:, None, None] == lenders, own, 0.0)
             given[:, new] = self._blend.borrowed * np.einsum("hmk,mk->hm", lent, shares)
         return given
 
@@ -269,12 +269,17 @@ class BundleScorer:
         lent: Floats = self._shares @ self._behaviour.offered
         return lent
 
+    def _own(self, history: UserHistory) -> Weights:
+        """What each event would say for an item just like its own, float32 [h]."""
+        assert self._behaviour is not None
+        weights = history_weights(history, self._blend.decay)
+        own: Weights = self._behaviour.own[history.rows] * weights
+        return own
+
     def _lent(self, scores: Weights, history: UserHistory) -> Weights:
         """What the new items borrow of scores (float32 [items]) of the fit, float32 [m]."""
-        assert self._behaviour is not None
-        own = self._behaviour.own[history.rows] * history_weights(history, self._blend.decay)
         lending = scores.copy()
-        np.add.at(lending, history.rows, own)
+        np.add.at(lending, history.rows, self._own(history))
         lent: Weights = self._blend.borrowed * (self._shares @ lending)
         return lent
 
