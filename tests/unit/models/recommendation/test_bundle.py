@@ -80,6 +80,19 @@ def test_a_bundle_comes_back_bit_for_bit(world: tuple[Path, Recommender, GateEve
         np.testing.assert_array_equal(found, expected)
 
 
+def test_words_come_back_and_are_weighed_again_where_none_were_stored(
+    world: tuple[Path, Recommender, GateEvents], copied: Path
+) -> None:
+    """Bundles from before words were stored have none."""
+    words = world[1].texts.words.toarray()
+    np.testing.assert_array_equal(read_bundle(copied).texts.words.toarray(), words)
+    arrays = load_file(copied / TEXTS)
+    older = {name: array for name, array in arrays.items() if not name.startswith("words_")}
+    assert len(older) == len(arrays) - 3
+    save_file(older, copied / TEXTS)
+    np.testing.assert_allclose(read_bundle(copied).texts.words.toarray(), words, atol=1e-6)
+
+
 def test_it_scores_the_same(world: tuple[Path, Recommender, GateEvents]) -> None:
     folder, recommender, gate = world
     users = np.arange(gate.histories.users)
