@@ -6,6 +6,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,15 +32,16 @@ def postgres_url() -> Iterator[str]:
         server.cleanup()
 
 
-@pytest.fixture
-def fresh_postgres(postgres_url: str) -> Iterator[str]:
-    """The address of an empty PostgreSQL database, dropped after the test."""
+@contextmanager
+def postgres_database(server: str, template: str | None = None) -> Iterator[str]:
+    """The address of a new database of the server, empty or like the template; dropped after."""
     name = f"triptych_{uuid.uuid4().hex}"
-    address = make_url(postgres_url).set(drivername="postgresql+psycopg")
+    address = make_url(server).set(drivername="postgresql+psycopg")
     admin = create_engine(address, isolation_level="AUTOCOMMIT")
+    like = "" if template is None else f' TEMPLATE "{template}"'
     try:
         with admin.connect() as connection:
-            connection.execute(text(f'CREATE DATABASE "{name}"'))
+            connection.execute(text(f'CREATE DATABASE "{name}"{like}'))
         yield address.set(database=name).render_as_string(hide_password=False)
         with admin.connect() as connection:
             connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
@@ -47,12 +49,40 @@ def fresh_postgres(postgres_url: str) -> Iterator[str]:
         admin.dispose()
 
 
+@pytest.fixture
+def fresh_postgres(postgres_url: str) -> Iterator[str]:
+    """The address of an empty PostgreSQL database, dropped after the test."""
+    with postgres_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_url: str) -> Iterator[str]:
+    """The name of a migrated database: to copy it takes a fifth of migrating another."""
+    with postgres_database(postgres_url) as url:
+        open_database(url).dispose()
+        name = make_url(url).database
+        assert name is not None
+        yield name
+
+
+@pytest.fixture
+def migrated_postgres(postgres_url: str, migrated_template: str) -> Iterator[str]:
+    """The address of a migrated PostgreSQL database without rows, dropped after the test."""
+    with postgres_database(postgres_url, migrated_template) as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database; every test that asks for it runs on both kinds."""
+    """The address of a database without rows; every test that asks for it runs on both kinds.
+
+    It is empty but for a test of ``engine``, which finds it migrated.
+    """
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'database' / 'triptych.sqlite3'}"
-    address = request.getfixturevalue("fresh_postgres")
+    kind = "migrated_postgres" if "engine" in request.fixturenames else "fresh_postgres"
+    address = request.getfixturevalue(kind)
     assert isinstance(address, str)
     return address
 

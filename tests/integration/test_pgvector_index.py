@@ -19,9 +19,9 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def server(fresh_postgres: str) -> Iterator[Engine]:
+def server(migrated_postgres: str) -> Iterator[Engine]:
     """A migrated PostgreSQL database, which has pgvector."""
-    engine = open_database(fresh_postgres)
+    engine = open_database(migrated_postgres)
     yield engine
     engine.dispose()
 

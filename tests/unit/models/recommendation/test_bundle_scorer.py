@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -305,6 +306,12 @@ def large(kind: str, *, fitted_items: int, more: int, popular: float) -> BundleS
     )  # fmt: skip
 
 
+@lru_cache(maxsize=1)
+def lent_anew(scorer: BundleScorer) -> Borrowed:
+    """What its new items borrow, whatever the scorer holds; of a crowd that takes seconds."""
+    return Borrowed.of(scorer._texts, scorer.fitted)
+
+
 def written_out(scorer: BundleScorer, history: UserHistory) -> np.ndarray:
     """The scores of all rows by the formula, new ones lent to by those that are nearest."""
     vectors, fit = scorer.vectors, scorer.fitted
@@ -320,7 +327,7 @@ def written_out(scorer: BundleScorer, history: UserHistory) -> np.ndarray:
     behaved[:known] = behaviour.scores(kept, 0.8)
     lending = behaved[:known].copy()
     np.add.at(lending, kept.rows, behaviour.own[kept.rows] * np.where(inside, weights, 0.0))
-    borrowed = Borrowed.of(scorer._texts, fit)
+    borrowed = lent_anew(scorer)
     behaved[borrowed.rows] = 0.5 * (borrowed.matrix(known) @ lending)
     text = vectors @ (weights @ vectors[history.rows]) * np.where(fit, 0.1, 0.4)
     return behaved + text + 9 * scorer.popularity / (1 + np.abs(weights).sum())
