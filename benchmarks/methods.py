@@ -72,9 +72,11 @@ ROWS: tuple[Row, ...] = (
     Row("10-shot lora", "prompts", _few(10, "lora")),
     Row("10-shot domain", "few-shot-more", _few(10, "domain", "--unlabelled", "banking77")),
     Row("10-shot distilled", "few-shot-more", _few(10, "distilled")),
+    Row("10-shot soup", "few-shot-more", _few(10, "soup")),
     Row("10-shot adversarial", "few-shot-more", _few(10, "adversarial")),
     Row("10-shot augmented", "few-shot-more", _few(10, "augmented")),
     Row("full", "banking77", _banking("full"), ">= 94.6 (ConvFiT 94.2)"),
+    Row("soup", "banking77", _banking("soup"), ">= 94.6"),
     Row("distilled", "banking77", _banking("distilled"), ">= 94.6"),
     Row("lora", "banking77", _banking("lora"), "within .2 of full"),
     Row("pruned to 4 layers", "banking77", _banking("pruned")),
@@ -86,6 +88,7 @@ ROWS: tuple[Row, ...] = (
         "within 1.5 of clean",
     ),
     Row("CLINC150 full", "clinc150", ("--data", "clinc150", "--method", "full"), ">= 97.5"),
+    Row("CLINC150 soup", "clinc150", ("--data", "clinc150", "--method", "soup"), ">= 97.5"),
     Row(
         "CLINC150 distilled", "clinc150", ("--data", "clinc150", "--method", "distilled"), ">= 97.5"
     ),

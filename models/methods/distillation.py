@@ -13,44 +13,36 @@ import torch
 from numpy.typing import NDArray
 
 from models.encoder import DEFAULT_ENCODER, TextEncoder
+from models.methods.soup import validation_accuracy
 from models.methods.stages import finished_stage, forget_stages, keep_stage, stage_identity
 from models.methods.supervised import adapt_warm, train_supervised
 from models.methods.task import FittedModule, FittingTask
 from models.text_classifier import TextClassifier, forward
-from shared.errors import SettingsError
 from shared.finetuning.distillation import Taught, check_answers, softened
 from shared.finetuning.objectives import Supervised
+from shared.finetuning.soup import member_seed
 from shared.records import Example
 
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A trained teacher: logits [n, classes] on what the student reads and on validation.
-
-    ``weights`` are kept for a soup alone.
-    """
+    """A trained teacher: logits [n, classes] on what the student reads and on validation."""
 
     encoder: str
     seed: int
     answers: NDArray[np.float32]
     on_validation: NDArray[np.float32]
-    weights: dict[str, torch.Tensor]
 
 
 def distil(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     """Train the teachers, then the classifier by the labels and the teachers' mean answers.
 
-    Texts without labels join with the teachers' answers alone. SettingsError for a soup of
-    teachers whose encoder is not the student's, TrainingError where answers are too many to hold.
-    ``facts`` say how teachers and student do on
-    validation.
+    Texts without labels join with the teachers' answers alone. TrainingError where answers are too
+    many to hold. ``facts`` say how teachers and student do on validation.
     """
     settings = task.recipe.distillation
     own = task.encoder or DEFAULT_ENCODER
     plan = [name for name in settings.teachers or (own,) for _ in range(max(1, settings.seeds))]
-    if settings.soup and set(plan) != {own}:
-        message = "a soup mixes weights of one encoder: leave out distillation.teachers"
-        raise SettingsError(message, field="distillation.soup")
     if not task.resume:
         forget_stages(task)
     texts = [*(e.text for e in task.training), *task.unlabelled]
@@ -58,11 +50,10 @@ def distil(classifier: TextClassifier, task: FittingTask) -> FittedModule:
     mean: NDArray[np.float32] | None = None
     on_validation: list[NDArray[np.float32]] = []
     told: list[dict[str, Any]] = []
-    soup: dict[str, torch.Tensor] = {}
     truth = task.numbers(task.validation)
     for number, name in enumerate(plan, start=1):
         task.report.say(f"teacher {number} of {len(plan)}: {name}")
-        seed = (task.recipe.seed + number) % 2**32
+        seed = member_seed(task.recipe.seed, number)
         stage = task.at_stage(f"teacher-{number}", seed=seed)
         teacher = _teacher(classifier if name == own else None, name, stage, texts)
         answers = softened(teacher.answers, settings.temperature) / np.float32(len(plan))
@@ -71,16 +62,10 @@ def distil(classifier: TextClassifier, task: FittingTask) -> FittedModule:
         told.append(
             {"encoder": name, "seed": seed, "accuracy": _accuracy(teacher.on_validation, truth)}
         )
-        for key, value in teacher.weights.items():
-            share = value / len(plan)
-            soup[key] = soup[key] + share if key in soup else share
     assert mean is not None
-    if soup:
-        # Wortsman et al., "Model soups", 2022, arXiv:2203.05482
-        classifier.load_state_dict(soup)
     outcome = _train_student(classifier, task, mean)
     together = _accuracy(np.mean(on_validation, axis=0), truth)
-    student = _accuracy(_on(classifier, [e.text for e in task.validation]), truth)
+    student = validation_accuracy(classifier, task)
     forget_stages(task)
     facts = {
         "teachers": told,
@@ -137,7 +122,6 @@ def _teacher(
 
     It starts where the student does, or from its own encoder.
     """
-    soup = stage.recipe.distillation.soup
     unlabelled = hashlib.blake2b("\x00".join(stage.unlabelled).encode(), digest_size=16)
     identity = stage_identity(stage, stage.training, f"{name} {unlabelled.hexdigest()}")
     found = finished_stage(stage, identity)
@@ -156,14 +140,8 @@ def _teacher(
             "validation": torch.from_numpy(_on(classifier, [e.text for e in stage.validation])),
         }
         stage.report.finish()
-        if soup:
-            state = classifier.state_dict()
-            found |= {f"weight/{key}": value.detach().cpu() for key, value in state.items()}
         keep_stage(stage, identity, found)
-    weights = {key[7:]: value for key, value in found.items() if key.startswith("weight/")}
-    return Teacher(
-        name, stage.recipe.seed, found["answers"].numpy(), found["validation"].numpy(), weights
-    )
+    return Teacher(name, stage.recipe.seed, found["answers"].numpy(), found["validation"].numpy())
 
 
 def _on(

@@ -60,5 +60,5 @@ def keep_stage(stage: FittingTask, identity: str, tensors: dict[str, torch.Tenso
 def forget_stages(task: FittingTask) -> None:
     """Remove what stages left, as after a finished training or before a new one."""
     if task.checkpoints is not None:
-        for folder in task.checkpoints.glob(f"*/{FINISHED}"):
+        for folder in list(task.checkpoints.rglob(FINISHED)):
             remove_checkpoint(folder)

@@ -6,6 +6,8 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from models.methods.task import FittedModule, FittingTask
 from models.text_classifier import ClassificationHead, TextClassifier
 from shared.finetuning.batching import TokenisedTexts
 from shared.finetuning.linear_head import choose_linear_head, class_means, fit_linear_head
-from shared.finetuning.loop import LabelledTokens, train
+from shared.finetuning.loop import LabelledTokens, TrainingOutcome, train
 from shared.finetuning.objectives import Objective, Supervised
 from shared.finetuning.outliers import Exposed
 from shared.finetuning.zero_shot import class_vectors, zero_shot_head
@@ -89,15 +91,13 @@ def train_supervised(
 ) -> FittedModule:
     """Train by the recipe on the training examples, or on others, and in place.
 
-    ``objective`` takes the place of the labels' own; augmentation, adversarial changes and weights
-    of doubtful labels are the recipe's. The task's outliers are read with all of them. ``identity``
-    tells what else a checkpoint depends on.
+    ``objective`` takes the place of the labels' own; augmentation, adversarial changes, weights of
+    doubtful labels and the members of a soup are the recipe's. The task's outliers are read with
+    all of them. ``identity`` tells what else a checkpoint depends on.
     """
-    recipe, encoder = task.recipe, classifier.encoder
-    encoder.set_dropout(recipe.dropout, recipe.attention_dropout)
+    recipe = task.recipe
     read = task.training if examples is None else list(examples)
     strays = task.outliers * recipe.outliers.repeated
-    texts = [example.text for example in (*read, *strays)]
     truth = task.numbers(read)
     if objective is None:
         weights = None
@@ -107,6 +107,38 @@ def train_supervised(
             judged = judged_labels(task, read)
             truth, weights = judged.truth, judged.weights
         objective = Supervised.of(recipe, truth, len(task.labels), weights)
+    if strays:
+        truth = np.append(truth, np.full(len(strays), len(task.labels)))
+    lesson = _Lesson(
+        [example.text for example in (*read, *strays)],
+        truth,
+        len(read),
+        objective,
+        _identity([*read, *strays], task, classifier.encoder.name, identity),
+    )
+    if recipe.soup.members > 1:
+        from models.methods.soup import cook
+
+        return cook(classifier, task, lesson.identity, partial(_train_once, lesson))
+    return FittedModule(classifier, _train_once(lesson, classifier, task))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Lesson:
+    """What is read: ``texts`` [n] with the classes ``truth`` int64[n], the first ``inside`` of
+    which have one; the objective; and what a checkpoint depends on."""
+
+    texts: Sequence[str]
+    truth: NDArray[np.int64]
+    inside: int
+    objective: Objective
+    identity: str
+
+
+def _train_once(lesson: _Lesson, classifier: TextClassifier, task: FittingTask) -> TrainingOutcome:
+    """One training of the classifier, in place, by the task's seed."""
+    recipe, encoder, objective = task.recipe, classifier.encoder, lesson.objective
+    encoder.set_dropout(recipe.dropout, recipe.attention_dropout)
     variants: Callable[[int], TokenisedTexts] | None = None
     if recipe.augmentation.share:
         from shared.finetuning.augmentation import TextNoise
@@ -114,12 +146,12 @@ def train_supervised(
         noise = TextNoise(recipe.augmentation, recipe.seed)
 
         def changed(epoch: int) -> TokenisedTexts:
-            return encoder.tokenise(noise.vary(texts, epoch))
+            return encoder.tokenise(noise.vary(lesson.texts, epoch))
 
         if recipe.augmentation.agreement:
             from shared.finetuning.noised_copies import NoisedCopies
 
-            an_epoch = math.ceil(len(texts) / recipe.batch_size)
+            an_epoch = math.ceil(len(lesson.texts) / recipe.batch_size)
             weight = recipe.augmentation.agreement
             objective = NoisedCopies(objective, changed, an_epoch, weight)
         else:
@@ -128,13 +160,12 @@ def train_supervised(
         from shared.finetuning.adversarial import make_adversarial
 
         objective = make_adversarial(objective, recipe.adversarial, encoder.embedding)
-    if strays:
-        objective = Exposed(objective, len(read), recipe.outliers.weight)
-        truth = np.append(truth, np.full(len(strays), len(task.labels)))
+    if len(lesson.texts) > lesson.inside:
+        objective = Exposed(objective, lesson.inside, recipe.outliers.weight)
     held_out = task.validation
-    outcome = train(
+    return train(
         classifier,
-        LabelledTokens(encoder.tokenise(texts), truth),
+        LabelledTokens(encoder.tokenise(lesson.texts), lesson.truth),
         task.tokens(encoder, held_out) if held_out else None,
         classes=len(task.labels),
         recipe=recipe,
@@ -143,10 +174,9 @@ def train_supervised(
         objective=objective,
         variants=variants,
         checkpoints=task.checkpoints,
-        identity=_identity([*read, *strays], task, encoder.name, identity),
+        identity=lesson.identity,
         resume=task.resume,
     )
-    return FittedModule(classifier, outcome)
 
 
 def classifier_of(

@@ -33,7 +33,8 @@ COST: Final[Mapping[Method, float]] = MappingProxyType(
     {
         "zero_shot": 0.0, "head": 0.0, "contrastive": 1.0, "cloze": 1.2, "soft_prompt": 1.2,
         "lora": 1.1, "full": 1.0, "adversarial": 3.0, "augmented": 1.0, "self_training": 3.0,
-        "domain": 2.0, "continual": 1.5, "distilled": 4.0, "pruned": 1.7, "noise_robust": 1.0,
+        "domain": 2.0, "continual": 1.5, "soup": 4.0, "distilled": 4.0, "pruned": 1.7,
+        "noise_robust": 1.0,
     }
 )  # fmt: skip
 """Times the work of ``full`` for an epoch, by how often a method sends the texts through."""

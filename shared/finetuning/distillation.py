@@ -31,9 +31,6 @@ class DistillationSettings(MethodSettings):
     )
     temperature: float = Field(default=2.0, gt=0, description="that softens the teachers' answers")
     weight: float = Field(default=0.7, ge=0, le=1, description="of the teachers beside the labels")
-    soup: bool = Field(
-        default=False, description="whether the student starts from the teachers' mean weights"
-    )
 
 
 MOST_ANSWERS = 50_000_000

@@ -25,6 +25,7 @@ Method = Literal[
     "self_training",
     "domain",
     "continual",
+    "soup",
     "distilled",
     "pruned",
     "noise_robust",
@@ -93,6 +94,10 @@ METHODS: Mapping[Method, MethodDescription] = MappingProxyType(
         "continual": MethodDescription(
             "full", "a version learns new data and classes; old ones are replayed and held",
             "Rolnick et al. 2019; Li and Hoiem 2016", {"sampling": "balanced"}, needs_version=True,
+        ),
+        "soup": MethodDescription(
+            "full", "full by several seeds, whose weights are averaged", "Wortsman et al. 2022",
+            {"soup.members": 4},
         ),
         "distilled": MethodDescription(
             "full", "several teachers, whose averaged answers teach one student",

@@ -22,6 +22,7 @@ from shared.finetuning.outliers import OutlierSettings
 from shared.finetuning.prompts import PromptSettings
 from shared.finetuning.pruning import PruningSettings
 from shared.finetuning.self_training import SelfTrainingSettings
+from shared.finetuning.soup import SoupSettings
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -133,6 +134,7 @@ class Recipe(BaseModel):
     distillation: DistillationSettings = Field(
         default=DistillationSettings(), description="teachers"
     )
+    soup: SoupSettings = Field(default=SoupSettings(), description="trainings that are averaged")
     pruning: PruningSettings = Field(default=PruningSettings(), description="what is dropped")
     noise: NoisyLabelSettings = Field(
         default=NoisyLabelSettings(), description="labels that are probably wrong"

@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from models.encoder import TextEncoder
 from models.methods.distillation import distil
-from models.methods.stages import FINISHED
 from models.methods.supervised import adapt_warm
 from models.methods.task import FittedModule, FittingTask
 from models.text_classifier import TextClassifier, forward
-from shared.errors import SettingsError, TrainingError
-from shared.finetuning.checkpoint import load_checkpoint
+from shared.errors import TrainingError
 from shared.finetuning.hardware import choose_hardware
 from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import make_recipe
@@ -126,20 +123,3 @@ def test_finished_teachers_of_another_recipe_are_refused(
     with pytest.raises(TrainingError, match="without --resume"):
         fit(other)
     fit(replace(other, resume=False))
-
-
-def test_a_soup_starts_from_the_mean_of_the_teachers(
-    encoders: tuple[Path, Path], tmp_path: Path
-) -> None:
-    task = task_of(encoders[0], tmp_path, **{"distillation.soup": True})
-    student = adapt_warm(TextEncoder.load(task.encoder, max_length=32), task)
-    with pytest.raises(KeyboardInterrupt):
-        distil(student, replace(task, report=ListeningProgress(after=0, training=3)))
-    teachers = [load_checkpoint(tmp_path / f"teacher-{number}" / FINISHED) for number in (1, 2)]
-    first, second = (found.tensors["weight/head.weight"] for found in teachers if found)
-    assert not torch.equal(first, second)
-    torch.testing.assert_close(student.head.weight.detach(), (first + second) / 2)
-    assert right(fit(replace(task, resume=True)).classifier, task) > 0.8
-    fields = {"distillation.soup": True, "distillation.teachers": [str(encoders[1])]}
-    with pytest.raises(SettingsError, match="one encoder"):
-        fit(task_of(encoders[0], **fields))
