@@ -23,6 +23,7 @@ _WORD = re.compile(r"\w+")
 class WordScorer:
     """A story is positive by GOOD words and negative by BAD ones; ``companies`` maps name to id.
 
+    It ``fails`` on all stories, or on those with the word ``fails_on`` and what comes with them.
     A text's embedding is the sum of its words' fixed directions: texts that share most words lie
     close together.
     """
@@ -35,10 +36,12 @@ class WordScorer:
         companies: Mapping[str, str] = MappingProxyType({}),
         *,
         fails: bool = False,
+        fails_on: str | None = None,
     ) -> None:
         self.version = version
         self.companies = companies
         self.fails = fails
+        self.fails_on = fails_on
         self.embedded: list[list[str]] = []
         self.scored: list[list[StoryText]] = []
         self._directions: dict[str, NDArray[np.float64]] = {}
@@ -51,7 +54,7 @@ class WordScorer:
     def score(self, stories: Sequence[StoryText]) -> list[StoryScore]:
         assert self.version is not None, "no model is in use: score is not to be called"
         self.scored.append(list(stories))
-        if self.fails:
+        if self.fails or any(self.fails_on in story.whole for story in stories if self.fails_on):
             raise RuntimeError("this scorer fails")
         return [self._score(story, self.version) for story in stories]
 

@@ -251,6 +251,24 @@ def test_a_scorer_that_fails_loses_no_story(sqlite_engine: Engine) -> None:
     assert ingestion(sqlite_engine).score_waiting(NOW) == 2
 
 
+def test_a_story_that_the_scorer_fails_on_takes_no_other_with_it(engine: Engine) -> None:
+    titles = ["Alpha wins", "Beta breaks all", "Gamma falls", "Delta rises"]
+    document = rss([(title[0], title, "") for title in titles])
+    failing = ingestion(engine, WordScorer(fails_on="breaks"))
+    assert failing.ingest_document("here", None, document, NOW).stories == 4
+    assert labels(engine) == {"Alpha wins": "positive", "Beta breaks all": None,
+                              "Gamma falls": "negative", "Delta rises": "positive"}  # fmt: skip
+    assert failing.score_waiting(NOW) == 0
+    assert ingestion(engine).score_waiting(NOW) == 1
+    assert labels(engine)["Beta breaks all"] == "neutral"
+
+
+def labels(engine: Engine) -> dict[str, str | None]:
+    with reading(engine) as connection:
+        rows = connection.execute(select(stories.c.title, stories.c.label)).all()
+    return {row.title: row.label for row in rows}
+
+
 # Transactions
 
 

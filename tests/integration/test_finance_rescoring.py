@@ -241,6 +241,21 @@ def test_nothing_is_done_by_a_version_that_is_not_in_use(sqlite_engine: Engine) 
     assert versions(sqlite_engine) == {NEUTRAL: 2}
 
 
+def test_a_story_that_the_scorer_fails_on_does_not_stop_those_before_it(engine: Engine) -> None:
+    read(
+        engine,
+        Unsure(NEUTRAL),
+        [*distinct(5), "Siemens breaks all w6a w6b w6c", *distinct(1, "up")],
+    )
+    work = rescoring(engine, WordScorer(KNOWING, COMPANIES, fails_on="breaks"), batch=2)
+    done = sum((work.step(NOW) for _ in range(6)), Rescored())
+    assert (done.taken, done.written, done.failed) == (7, 6, 1)
+    assert versions(engine) == {KNOWING: 6, NEUTRAL: 1}
+    assert work.step(NOW).taken == 0
+    assert work.waiting() == 1
+    assert rescoring(engine).step(NOW).written == 1
+
+
 def test_two_at_once_do_no_harm(engine: Engine) -> None:
     read(engine, Unsure(NEUTRAL), distinct(24))
 
@@ -315,7 +330,7 @@ def test_the_command_says_what_it_did_and_the_second_time_that_nothing_is_to_do(
         assert told.pop("seconds") >= 0
         return told
 
-    nothing = {"version": name, "taken": 0, "written": 0, "changed": 0, "left": 0}
+    nothing = {"version": name, "taken": 0, "written": 0, "changed": 0, "failed": 0, "left": 0}
     assert run("--since", "1d") == {**nothing, "taken": 3, "written": 3, "changed": 3}
     assert run() == nothing
     assert run("--again") == {**nothing, "taken": 3, "written": 3}

@@ -63,5 +63,9 @@ def rescore(since: str | None, again: bool, as_json: bool) -> None:
         say(f"all stories are scored by {scorer.version}")
     else:
         say(f"{total.written} stories scored by {scorer.version}, {total.changed} of another label")
-    if left:
-        say(f"{left} stories are still in line: another version came into use; start it again")
+    if total.failed:
+        say(f"{total.failed} stories cannot be scored and keep what they had: see above why")
+    if left > total.failed:
+        say(
+            f"{left - total.failed} stories are still in line: another version came into use; start it again"
+        )

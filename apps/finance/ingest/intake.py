@@ -8,7 +8,6 @@ up; where another wrote since it was planned, it is planned again.
 
 from __future__ import annotations
 
-import logging
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -26,11 +25,10 @@ from apps.finance.ingest.planning import Comparison, Sighting, compare
 from apps.finance.ingest.schedule import FeedChange
 from apps.finance.ingest.storing import NewStory, Rewording
 from apps.finance.records import StoryKind, StoryScore
+from apps.finance.scoring.each import score_each
 from apps.finance.scoring.protocol import StoryScorer
 from shared.storage.counters import add_to_counter, claim_counter, counter_value
 from shared.storage.engine import reading
-
-log = logging.getLogger(__name__)
 
 AfterStories = Callable[[Connection, datetime], object]
 """Called in the transaction that stored or scored stories; what it writes is kept with them."""
@@ -124,7 +122,7 @@ class Intake:
             return counts
 
     def score_waiting(self, now: datetime, limit: int) -> int:
-        """Score up to ``limit`` stories that were stored while no model was in use; how many."""
+        """Score up to ``limit`` stories that were stored without a score; how many were."""
         if self._scorer.version is None:
             return 0
         for _ in range(PLANS):
@@ -133,13 +131,19 @@ class Intake:
                 waiting = storing.unscored(connection, limit)
             if not waiting:
                 return 0
-            scores = self._scorer.score([words for _, words in waiting])
-            ids = [story_id for story_id, _ in waiting]
+            scores = score_each(self._scorer, [words for _, words in waiting])
+            scored = [
+                (story_id, score)
+                for (story_id, _), score in zip(waiting, scores, strict=True)
+                if score is not None
+            ]
+            if not scored:
+                return 0
             with self._engine.begin() as connection:
                 if claim_counter(connection, WRITERS, stamp):
-                    storing.write_scores(connection, list(zip(ids, scores, strict=True)), now)
+                    storing.write_scores(connection, scored, now)
                     self._after_stories(connection, now)
-                    return len(waiting)
+                    return len(scored)
         return 0
 
     def _plan(
@@ -202,11 +206,7 @@ class Intake:
         """A score each; None where no model is in use, or where it failed: they wait for it."""
         if self._scorer.version is None or not seen:
             return [None] * len(seen)
-        try:
-            return self._scorer.score([one.words for one in seen])
-        except Exception:
-            log.exception("%d stories could not be scored: they are stored without", len(seen))
-            return [None] * len(seen)
+        return score_each(self._scorer, [one.words for one in seen])
 
     def _store(self, connection: Connection, document: _Document, plan: _Plan) -> IngestCounts:
         if document.change and not self._feeds.apply(connection, document.change):

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Engine, func, select
 from apps.finance.alerts.passing_over import raising_no_alert
 from apps.finance.ingest.storing import rewrite_scores
 from apps.finance.records import StoryText
+from apps.finance.scoring.each import score_each
 from apps.finance.scoring.protocol import StoryScorer
 from shared.storage.engine import reading
 from shared.storage.finance_tables import stories
@@ -33,15 +34,20 @@ BATCHES = 4
 
 @dataclass(frozen=True, slots=True)
 class Rescored:
-    """What one batch did: stories ``taken`` from the line, of these ``changed`` in their label."""
+    """What one batch did: stories ``taken`` from the line, ``written`` with a new score, of these
+    ``changed`` in their label; and those that the scorer ``failed`` on, which keep the old one."""
 
     taken: int = 0
     written: int = 0
     changed: int = 0
+    failed: int = 0
 
     def __add__(self, other: Rescored) -> Rescored:
         return Rescored(
-            self.taken + other.taken, self.written + other.written, self.changed + other.changed
+            self.taken + other.taken,
+            self.written + other.written,
+            self.changed + other.changed,
+            self.failed + other.failed,
         )
 
 
@@ -49,7 +55,8 @@ class Rescoring:
     """Scores again what another version than the one in use has scored.
 
     ``in_use`` is asked before each batch: while the scorer has not loaded the version that it
-    names, nothing is done, since its scores would have to be replaced at once.
+    names, nothing is done, since its scores would have to be replaced at once. A story that it
+    fails on leaves the line until another version scores, so that older ones have their turn.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class Rescoring:
         self._scorer = scorer
         self._in_use = in_use
         self._batch = batch
+        self._failed: tuple[str | None, set[str]] = (None, set())
 
     def waiting(self, *, since: datetime | None = None, before: datetime | None = None) -> int:
         """How many stories stand in line; see ``step``."""
@@ -85,9 +93,10 @@ class Rescoring:
         version = self._scorer.version
         if version is None or version != self._in_use():
             return Rescored()
+        failed = self._failed_by(version)
         line = (
             select(stories.c.id, stories.c.title, stories.c.text, stories.c.version)
-            .where(*_in_line(version, since, before))
+            .where(*_in_line(version, since, before), stories.c.id.not_in(sorted(failed)))
             .order_by(stories.c.first_seen_at.desc(), stories.c.id)
             .limit(self._batch)
         )
@@ -95,7 +104,9 @@ class Rescoring:
             rows = connection.execute(line).all()
         if not rows:
             return Rescored()
-        scores = self._scorer.score([StoryText(row.title, row.text) for row in rows])
+        scores = score_each(self._scorer, [StoryText(row.title, row.text) for row in rows])
+        failing = [row.id for row, score in zip(rows, scores, strict=True) if score is None]
+        failed.update(failing)
         with self._engine.begin() as connection:
             now_there = select(
                 stories.c.id,
@@ -111,12 +122,18 @@ class Rescoring:
             kept = [
                 (row.id, score)
                 for row, score in zip(rows, scores, strict=True)
-                if row.id in there and _same(row, there[row.id])
+                if score is not None and row.id in there and _same(row, there[row.id])
             ]
             with raising_no_alert(connection, now, [story_id for story_id, _ in kept]):
                 rewrite_scores(connection, kept, now)
         changed = sum(there[story_id].label != score.label for story_id, score in kept)
-        return Rescored(len(rows), len(kept), changed)
+        return Rescored(len(rows), len(kept), changed, len(failing))
+
+    def _failed_by(self, version: str) -> set[str]:
+        """The stories that this version has failed on, to which more can be added."""
+        if self._failed[0] != version:
+            self._failed = (version, set())
+        return self._failed[1]
 
     def some(self, now: datetime, *, since: datetime, batches: int = BATCHES) -> Rescored:
         """A few batches, for the watcher; it says when there is something to do."""
@@ -128,10 +145,11 @@ class Rescoring:
                 break
         if total.taken:
             log.info(
-                "%d stories scored again by %s (%d of another label), %d to go",
+                "%d stories scored again by %s (%d of another label, %d failed), %d to go",
                 total.written,
                 self._scorer.version,
                 total.changed,
+                total.failed,
                 self.waiting(since=since),
             )
         return total
