@@ -65,7 +65,5 @@ def rescore(since: str | None, again: bool, as_json: bool) -> None:
         say(f"{total.written} stories scored by {scorer.version}, {total.changed} of another label")
     if total.failed:
         say(f"{total.failed} stories cannot be scored and keep what they had: see above why")
-    if left > total.failed:
-        say(
-            f"{left - total.failed} stories are still in line: another version came into use; start it again"
-        )
+    if (waiting := left - total.failed) > 0:
+        say(f"{waiting} stories are still in line: another version came into use; start it again")
