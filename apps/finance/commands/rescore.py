@@ -65,5 +65,5 @@ def rescore(since: str | None, again: bool, as_json: bool) -> None:
         say(f"{total.written} stories scored by {scorer.version}, {total.changed} of another label")
     if total.failed:
         say(f"{total.failed} stories cannot be scored and keep what they had: see above why")
-    if (waiting := left - total.failed) > 0:
-        say(f"{waiting} stories are still in line: another version came into use; start it again")
+    if (others := left - total.failed) > 0:
+        say(f"{others} stories are still in line: another version came into use; start it again")
