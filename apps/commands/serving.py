@@ -21,6 +21,8 @@ from shared.settings import Settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from shared.serving.connection_counts import ConnectionCounts
+
 PORT = click.IntRange(0, 65535)
 
 
@@ -86,10 +88,12 @@ def keys_required(settings: Settings, host: str, *, no_auth: bool) -> bool:
     return there_is_one and not no_auth
 
 
-def run_server(app: FastAPI, opened: socket.socket, *, shared: bool = False) -> None:
+def run_server(
+    app: FastAPI, opened: socket.socket, *, shared: ConnectionCounts | None = None
+) -> None:
     """Serve ``app`` on a listening socket until a signal ends it.
 
-    ``shared`` where other processes listen on the socket, too.
+    ``shared`` counts what each process holds where others listen on the socket, too.
     """
     import uvicorn
 
@@ -107,10 +111,10 @@ def run_server(app: FastAPI, opened: socket.socket, *, shared: bool = False) -> 
     )
     CollectorPauses().install()
     server: uvicorn.Server
-    if shared:
+    if shared is not None:
         from shared.serving.sharing_server import SharingServer
 
-        server = SharingServer(config)
+        server = SharingServer(config, shared)
     else:
         server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):  # uvicorn shuts down first and raises it then

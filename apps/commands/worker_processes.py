@@ -16,8 +16,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from types import FrameType
+
+from shared.serving.connection_counts import ConnectionCounts, counts_file
 
 LOGGER = logging.getLogger(__name__)
 
@@ -50,9 +53,10 @@ def restart_wait(failures: int) -> float:
     return 0.0 if failures == 0 else min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (failures - 1))
 
 
-def worker_command(socket_number: int, alive_number: int, *, keys: bool) -> list[str]:
-    """The command of one process; both numbers are file descriptors that it inherits."""
-    numbers = [str(socket_number), str(alive_number)]
+def worker_command(inherited: Sequence[int], place: int, *, keys: bool) -> list[str]:
+    """The command of the process at that place, which inherits the socket, the end of the pipe and
+    the file of counts by these numbers."""
+    numbers = map(str, (*inherited, place))
     return [sys.executable, "-m", "apps.commands.api_worker", *numbers, "keys" if keys else "open"]
 
 
@@ -65,13 +69,14 @@ def worker_environment(processes: int, cores: int, given: Mapping[str, str]) -> 
 class Supervisor:
     """Keeps ``processes`` children alive until it is told to stop. Use it once.
 
-    ``start`` makes a child: a function, so that tests can hand in processes of their own.
+    ``start`` makes the child of a place, from 0: a function, so that tests can hand in processes of
+    their own.
     """
 
     def __init__(
         self,
         processes: int,
-        start: Callable[[], subprocess.Popen[bytes]],
+        start: Callable[[int], subprocess.Popen[bytes]],
         *,
         grace_seconds: float = GRACE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
@@ -101,7 +106,7 @@ class Supervisor:
 
     def look(self) -> None:
         """Notice what ended, and start what is due."""
-        for slot in self.slots:
+        for place, slot in enumerate(self.slots):
             now = self._monotonic()
             if slot.process is not None and slot.process.poll() is not None:
                 status, number = slot.process.returncode, slot.process.pid
@@ -110,7 +115,7 @@ class Supervisor:
                 LOGGER.error("process %d ended (%d): again in %.2f s", number, status, wait)
             if slot.process is None and now >= slot.start_after:
                 slot.started = now
-                slot.process = self._start()
+                slot.process = self._start(place)
                 LOGGER.info("process %d started", slot.process.pid)
 
     def _end(self) -> None:
@@ -132,12 +137,18 @@ def supervise(socket_number: int, processes: int, *, keys: bool, cores: int) -> 
     """Serve on the listening socket of that number by so many processes, until a signal ends it."""
     os.set_inheritable(socket_number, True)
     alive, held = os.pipe()  # ``held`` closes when this process dies, however it dies
+    counts = counts_file(processes)
     environment = worker_environment(processes, cores, os.environ)
-    command = worker_command(socket_number, alive, keys=keys)
+    inherited = (socket_number, alive, counts.fileno())
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(place: int) -> subprocess.Popen[bytes]:
+        with closing(ConnectionCounts(counts.fileno(), place)) as left:
+            left.leave()  # who had the place may have been killed
         return subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, pass_fds=(socket_number, alive)
+            worker_command(inherited, place, keys=keys),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            pass_fds=inherited,
         )
 
     supervisor = Supervisor(processes, start)
@@ -149,6 +160,7 @@ def supervise(socket_number: int, processes: int, *, keys: bool, cores: int) -> 
             signal.signal(number, handler)
         os.close(alive)
         os.close(held)
+        counts.close()
 
 
 _ENDING: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT)

@@ -31,6 +31,7 @@ from apps.commands.serving import address_of, listen
 from benchmarks.serving_rows.http import SECONDS
 from benchmarks.serving_rows.load import load
 from benchmarks.serving_rows.row import ServingRow, print_rows
+from shared.serving.connection_counts import ConnectionCounts, counts_file
 
 ITEMS, DIMENSIONS, USERS, EVENTS, CLIENTS = 100_000, 384, 500, 30, 32
 FILTERED = {
@@ -99,7 +100,7 @@ def fill(home: Path) -> None:
     engine.dispose()
 
 
-def serve(number: int, *, shared: bool) -> None:
+def serve(number: int, shared: ConnectionCounts | None) -> None:
     """The recommender alone behind the API, over the drawn vectors, on an inherited socket."""
     from apps.api import create_app
     from apps.commands.serving import run_server
@@ -132,17 +133,18 @@ def serving(home: Path, processes: int) -> Iterator[str]:
     environment = {**os.environ, "TRIPTYCH_HOME": str(home), "OMP_NUM_THREADS": "1"}
     with listen("127.0.0.1", 0) as opened:
         opened.set_inheritable(True)
-        number, mode = opened.fileno(), "alone" if processes == 1 else "shared"
+        counts = counts_file(processes)
+        inherited = (opened.fileno(), counts.fileno())
         command = [sys.executable, "-m", "benchmarks.serving_rows.recommend", "serve"]
         running = [
             subprocess.Popen(
-                [*command, str(number), mode],
+                [*command, *map(str, (*inherited, place if processes > 1 else -1))],
                 env=environment,
-                pass_fds=(number,),
+                pass_fds=inherited,
                 stderr=subprocess.DEVNULL,
                 stdout=2,
             )
-            for _ in range(processes)
+            for place in range(processes)
         ]
         url = address_of(opened)
         try:
@@ -195,7 +197,8 @@ def flat_index() -> dict[str, float]:
 def main() -> None:
     """Measure, or be the server that is measured."""
     if sys.argv[1:2] == ["serve"]:
-        serve(int(sys.argv[2]), shared=sys.argv[3] == "shared")
+        number, counts, place = map(int, sys.argv[2:5])
+        serve(number, None if place < 0 else ConnectionCounts(counts, place))
         return
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:

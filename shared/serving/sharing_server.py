@@ -1,9 +1,9 @@
 """A server that takes its share of the connections to a socket that other processes have, too.
 
 Whoever wakes first takes all that wait: of 32 connections that stay open one of two processes was
-seen to hold 23, and its callers waited for it while the other had time. Here a process takes one
-connection at a time and then looks away for a moment, the longer the more of them it holds; an
-emptier one is the next to look.
+seen to hold 23, and its callers waited for it while the other had time. Here a process that holds
+more than another looks away for a moment, and the emptier one is the next to look. No connection
+waits for long: who was not relieved of it for a while takes it.
 """
 
 from __future__ import annotations
@@ -14,28 +14,39 @@ import socket
 
 import uvicorn
 
+from shared.serving.connection_counts import ConnectionCounts
+
 LOGGER = logging.getLogger(__name__)
 
-PAUSE_SECONDS = 50e-6
-"""How long a process looks away for each connection that it holds."""
+PAUSE_SECONDS = 1e-3
+"""How long a process looks away that holds more connections than another."""
 
-LONGEST_PAUSE_SECONDS = 1e-3
-"""So that a thousand connections a second are taken, however many are open."""
+MOST_PAUSES = 20
+"""So often in a row; then the other is taken to be busy, or dead."""
 
 EXHAUSTED_SECONDS = 1.0
 """How long no connection is taken after one could not be, for want of file descriptors."""
 
 
 class SharingServer(uvicorn.Server):
-    """``uvicorn.Server`` for sockets that processes share; ``run(sockets=[...])`` as there."""
+    """``uvicorn.Server`` for sockets that processes share; ``run(sockets=[...])`` as there.
+
+    ``counts`` are what all of them hold.
+    """
 
     _pausing: dict[socket.socket, asyncio.TimerHandle]
     _opening: set[asyncio.Task[object]]
+    _pauses: int
+
+    def __init__(self, config: uvicorn.Config, counts: ConnectionCounts) -> None:
+        super().__init__(config)
+        self._counts = counts
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen."""
-        self._pausing, self._opening = {}, set()
+        self._pausing, self._opening, self._pauses = {}, set(), 0
         await super().startup(sockets=[])  # uvicorn itself is given none to take all from
+        self._counts.tell(0)
         for opened in sockets or []:
             opened.setblocking(False)
             self._look(opened)
@@ -43,6 +54,7 @@ class SharingServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, end what is in hand, stop the application."""
         loop = asyncio.get_running_loop()
+        self._counts.leave()
         for opened in sockets or []:
             if (timer := self._pausing.pop(opened, None)) is not None:
                 timer.cancel()
@@ -61,6 +73,13 @@ class SharingServer(uvicorn.Server):
         self._pausing[opened] = loop.call_later(seconds, self._look, opened)
 
     def _accept(self, opened: socket.socket) -> None:
+        held = len(self.server_state.connections) + len(self._opening)
+        self._counts.tell(held)
+        if held > self._counts.fewest_of_others() and self._pauses < MOST_PAUSES:
+            self._pauses += 1
+            self._look_away(opened, PAUSE_SECONDS)
+            return
+        self._pauses = 0
         try:
             connection, _ = opened.accept()
         except (BlockingIOError, InterruptedError, ConnectionError):
@@ -75,8 +94,7 @@ class SharingServer(uvicorn.Server):
         task = asyncio.get_running_loop().create_task(self._serve_on(connection))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
-        held = len(self.server_state.connections) + 1
-        self._look_away(opened, min(LONGEST_PAUSE_SECONDS, held * PAUSE_SECONDS))
+        self._counts.tell(held + 1)
 
     async def _serve_on(self, connection: socket.socket) -> None:
         try:

@@ -53,12 +53,14 @@ class Room:
     def __init__(self, processes: int, *, deaf: bool = False) -> None:
         self.now = 0.0
         self.started: list[FakeProcess] = []
+        self.places: list[int] = []
         self.deaf = deaf
         self.supervisor = Supervisor(
             processes, self._start, grace_seconds=2.0, monotonic=lambda: self.now, sleep=self._sleep
         )
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, place: int) -> subprocess.Popen[bytes]:
+        self.places.append(place)
         self.started.append(FakeProcess(len(self.started), deaf=self.deaf))
         return cast("subprocess.Popen[bytes]", self.started[-1])
 
@@ -78,6 +80,7 @@ def test_a_process_that_had_lived_is_replaced_at_once() -> None:
     room.started[1].returncode = -signal.SIGKILL
     assert room.look_at(SETTLED_SECONDS) == 4
     assert room.look_at(SETTLED_SECONDS + 1) == 4
+    assert room.places == [0, 1, 2, 1], "it has the place of the one before"
 
 
 def test_a_process_that_dies_young_is_waited_for_longer_each_time() -> None:
@@ -140,8 +143,9 @@ def test_the_cores_are_shared_out_unless_the_environment_says_otherwise() -> Non
 
 
 def test_a_process_is_told_its_socket_and_whether_to_ask_for_keys() -> None:
-    assert worker_command(7, 9, keys=True)[-4:] == ["apps.commands.api_worker", "7", "9", "keys"]
-    assert worker_command(7, 9, keys=False)[-1] == "open"
+    told = ["apps.commands.api_worker", "7", "9", "11", "2", "keys"]
+    assert worker_command((7, 9, 11), 2, keys=True)[-6:] == told
+    assert worker_command((7, 9, 11), 2, keys=False)[-1] == "open"
 
 
 def test_a_process_ends_when_its_supervisor_is_gone() -> None:

@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from shared.serving.connection_counts import ConnectionCounts, counts_file
 from shared.serving.guards.request_head import BoundedHead
-from shared.serving.sharing_server import SharingServer
+from shared.serving.sharing_server import MOST_PAUSES, PAUSE_SECONDS, SharingServer
 
 pytestmark = pytest.mark.unit
 ASKED = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -26,11 +27,10 @@ async def _hello(_request: Request) -> PlainTextResponse:
     return PlainTextResponse("hello")
 
 
-def _server() -> SharingServer:
+def _server(counts: ConnectionCounts) -> SharingServer:
     app = Starlette(routes=[Route("/", _hello)])
-    return SharingServer(
-        uvicorn.Config(app, http=BoundedHead, ws="none", log_config=None, access_log=False)
-    )
+    config = uvicorn.Config(app, http=BoundedHead, ws="none", log_config=None, access_log=False)
+    return SharingServer(config, counts)
 
 
 class Running:
@@ -38,12 +38,14 @@ class Running:
 
     def __init__(self, count: int) -> None:
         self.opened = socket.create_server(("127.0.0.1", 0))
-        self.servers = [_server() for _ in range(count)]
-        self._threads = [
+        self.file = counts_file(count)
+        self.counts = [ConnectionCounts(self.file.fileno(), place) for place in range(count)]
+        self.servers = [_server(counts) for counts in self.counts]
+        self.threads = [
             threading.Thread(target=server.run, args=([self.opened.dup()],), daemon=True)
             for server in self.servers
         ]
-        for thread in self._threads:
+        for thread in self.threads:
             thread.start()
         deadline = time.monotonic() + 10
         while not all(server.started for server in self.servers):
@@ -65,10 +67,13 @@ class Running:
         """End them all."""
         for server in self.servers:
             server.should_exit = True
-        for thread in self._threads:
+        for thread in self.threads:
             thread.join(20)
             assert not thread.is_alive()
         self.opened.close()
+        for counts in self.counts:
+            counts.close()
+        self.file.close()
 
 
 @pytest.fixture
@@ -80,30 +85,57 @@ def two() -> Iterator[Running]:
 
 def test_each_takes_its_share(two: Running) -> None:
     clients = [two.connect() for _ in range(40)]
-    assert sum(two.held()) == 40
-    assert min(two.held()) >= 8, two.held()
+    assert sorted(two.held()) == [20, 20]
     for client in clients:
         client.close()
 
 
 def test_what_one_lost_goes_to_the_one_that_has_less(two: Running) -> None:
     clients = [two.connect() for _ in range(10)]
+    for client in clients[::2]:  # they were taken by turns: one server loses all that it had
+        client.close()
+    deadline = time.monotonic() + 10
+    while sum(two.held()) > 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    later = [two.connect() for _ in range(5)]
+    assert sorted(two.held()) == [5, 5]
+    for client in clients[1::2] + later:
+        client.close()
+
+
+def test_who_has_left_is_not_waited_for(two: Running) -> None:
+    clients = [two.connect() for _ in range(4)]
     two.servers[0].should_exit = True
     deadline = time.monotonic() + 10
     while two.held()[0]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    later = [two.connect() for _ in range(10)]
-    assert two.held()[1] >= 10
+    begun = time.monotonic()
+    later = [two.connect() for _ in range(20)]
+    assert time.monotonic() - begun < 20 * MOST_PAUSES * PAUSE_SECONDS / 2
+    assert two.held()[1] >= 20
     for client in clients + later:
+        client.close()
+
+
+def test_who_does_not_look_is_waited_for_a_while_only(two: Running) -> None:
+    two.servers[0].should_exit = True  # it leaves, and then says that it is there
+    two.threads[0].join(20)
+    two.counts[0].tell(0)
+    clients = [two.connect() for _ in range(3)]
+    assert two.held() == [0, 3]
+    for client in clients:
         client.close()
 
 
 def test_a_connection_that_was_just_taken_does_not_hold_up_the_end() -> None:
     opened = socket.create_server(("127.0.0.1", 0))
+    file = counts_file(1)
+    counts = ConnectionCounts(file.fileno(), 0)
 
     async def ended() -> float:
-        server = _server()
+        server = _server(counts)
         server.config.load()
         server.lifespan = server.config.lifespan_class(server.config)
         await server.startup([opened])
@@ -115,3 +147,5 @@ def test_a_connection_that_was_just_taken_does_not_hold_up_the_end() -> None:
         return time.monotonic() - begun
 
     assert asyncio.run(ended()) < 5
+    counts.close()
+    file.close()
