@@ -3,14 +3,17 @@
     first caller  ── computes for itself
     those who come meanwhile ── wait; the first of them computes for all of them, in its own thread
 
-Nobody waits for company, and there is no thread of its own.
+Nobody waits for company, and there is no thread of its own. Work that runs side by side in one
+thread (``shared.serving.interleaving``) asks together, all that is under way at once.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
+
+from shared.serving.interleaving import computed_together, is_interleaved
 
 Asked = TypeVar("Asked")
 Found = TypeVar("Found")
@@ -31,18 +34,21 @@ class _Place(Generic[Asked, Found]):
 class SharedPass(Generic[Asked, Found]):
     """``compute`` gives one result for each of what is asked, at most ``most`` at once.
 
-    It runs in one caller's thread at a time. What it raises is raised to all who shared it.
+    It runs in one thread at a time. What it raises is raised to all who shared it.
     """
 
     def __init__(self, compute: Callable[[list[Asked]], Iterable[Found]], *, most: int) -> None:
         self._compute = compute
         self._most = most
         self._guard = threading.Lock()
+        self._computing = threading.Lock()
         self._queue: list[_Place[Asked, Found]] = []
         self._running = False
 
     def __call__(self, asked: Asked) -> Found:
         """The result for what this caller asks; blocks."""
+        if is_interleaved():
+            return computed_together(self._compute_all, asked)
         place: _Place[Asked, Found] = _Place(asked)
         with self._guard:
             self._queue.append(place)
@@ -56,12 +62,20 @@ class SharedPass(Generic[Asked, Found]):
             raise place.error
         return place.found  # type: ignore[return-value]  # set, since it is done without an error
 
+    def _compute_all(self, asked: list[Asked]) -> Iterator[Found]:
+        """The results for all who ask side by side."""
+        for start in range(0, len(asked), self._most):
+            with self._computing:
+                found = self._compute(asked[start : start + self._most])
+            yield from found
+
     def _lead(self) -> None:
         """Compute for the first of the queue, this caller among them; then the next one leads."""
         with self._guard:
             together, self._queue = self._queue[: self._most], self._queue[self._most :]
         try:
-            results = self._compute([place.asked for place in together])
+            with self._computing:
+                results = self._compute([place.asked for place in together])
             for place, found in zip(together, results, strict=True):
                 place.found = found
         except BaseException as error:

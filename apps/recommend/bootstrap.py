@@ -207,7 +207,7 @@ def served_recommend(
     made = recommender(settings, engine, registry, **parts)
     router = recommend_router(made.catalogue, made.lists, made.bundles, made.experiments)
     gauges = recommend_gauges(engine)
-    hot = hot_list(made.lists)
+    hot = hot_list(made.lists, settings.serving_threads)
     return ServedRecommend(router, made.tenants, made.counter, gauges, made.encoding, hot)
 
 

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from apps.commands.serving import address_of, listen
+from apps.commands.worker_processes import worker_environment
 from benchmarks.serving_rows.http import SECONDS
 from benchmarks.serving_rows.load import load
 from benchmarks.serving_rows.row import ServingRow, print_rows
@@ -130,7 +131,9 @@ def serve(number: int, shared: ConnectionCounts | None) -> None:
 def serving(home: Path, processes: int) -> Iterator[str]:
     """So many processes on one socket, as ``triptych serve --processes`` starts them, each with
     the catalogue in memory."""
-    environment = {**os.environ, "TRIPTYCH_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    cores = os.cpu_count() or 1
+    environment = worker_environment(processes, cores, {**os.environ, "TRIPTYCH_HOME": str(home)})
+    environment["OMP_NUM_THREADS"] = "1"
     with listen("127.0.0.1", 0) as opened:
         opened.set_inheritable(True)
         counts = counts_file(processes)

@@ -77,10 +77,10 @@ Review = Annotated[str, Depends(of_reviewer)]
 Admin = Annotated[str, Depends(of_admin)]
 
 
-def hot_list(lists: ListService) -> HotListRoute:
+def hot_list(lists: ListService, threads: int | None = None) -> HotListRoute:
     """The short way to a list for a user."""
     return HotListRoute(
-        PREFIX, lambda who, user, body: lists.for_user(tenant_of(who, None), user, body)
+        PREFIX, lambda who, user, body: lists.for_user(tenant_of(who, None), user, body), threads
     )
 
 
