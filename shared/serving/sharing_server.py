@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
@@ -28,6 +30,22 @@ EXHAUSTED_SECONDS = 1.0
 """How long no connection is taken after one could not be, for want of file descriptors."""
 
 
+class _WatchedSet(set[Any]):
+    """A set that says when it has changed; uvicorn adds connections to it and discards them."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        super().__init__()
+        self._changed = changed
+
+    def add(self, element: Any) -> None:
+        super().add(element)
+        self._changed()
+
+    def discard(self, element: Any) -> None:
+        super().discard(element)
+        self._changed()
+
+
 class SharingServer(uvicorn.Server):
     """``uvicorn.Server`` for sockets that processes share; ``run(sockets=[...])`` as there.
 
@@ -41,12 +59,15 @@ class SharingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, counts: ConnectionCounts) -> None:
         super().__init__(config)
         self._counts = counts
+        self._listens = False
+        self.server_state.connections = _WatchedSet(self._tell)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen."""
         self._pausing, self._opening, self._pauses = {}, set(), 0
         await super().startup(sockets=[])  # uvicorn itself is given none to take all from
-        self._counts.tell(0)
+        self._listens = True
+        self._tell()
         for opened in sockets or []:
             opened.setblocking(False)
             self._look(opened)
@@ -54,6 +75,7 @@ class SharingServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, end what is in hand, stop the application."""
         loop = asyncio.get_running_loop()
+        self._listens = False
         self._counts.leave()
         for opened in sockets or []:
             if (timer := self._pausing.pop(opened, None)) is not None:
@@ -73,9 +95,7 @@ class SharingServer(uvicorn.Server):
         self._pausing[opened] = loop.call_later(seconds, self._look, opened)
 
     def _accept(self, opened: socket.socket) -> None:
-        held = len(self.server_state.connections) + len(self._opening)
-        self._counts.tell(held)
-        if held > self._counts.fewest_of_others() and self._pauses < MOST_PAUSES:
+        if self._held > self._counts.fewest_of_others() and self._pauses < MOST_PAUSES:
             self._pauses += 1
             self._look_away(opened, PAUSE_SECONDS)
             return
@@ -93,8 +113,21 @@ class SharingServer(uvicorn.Server):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = asyncio.get_running_loop().create_task(self._serve_on(connection))
         self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
-        self._counts.tell(held + 1)
+        task.add_done_callback(self._opened)
+        self._tell()
+
+    @property
+    def _held(self) -> int:
+        return len(self.server_state.connections) + len(self._opening)
+
+    def _tell(self) -> None:
+        """The others learn what is held; nothing once this process takes no more."""
+        if self._listens:
+            self._counts.tell(self._held)
+
+    def _opened(self, task: asyncio.Task[object]) -> None:
+        self._opening.discard(task)
+        self._tell()
 
     async def _serve_on(self, connection: socket.socket) -> None:
         try:
