@@ -1,6 +1,6 @@
 """The table of serving: speed, memory, recovery and scale, each beside a named peer.
 
-    make bench-serving                              # all groups; half an hour on 2 cores
+    make bench-serving                              # all groups; an hour or more on 2 cores
     python -m benchmarks.serving --groups runtime http
     python -m benchmarks.serving --list
 
@@ -34,6 +34,7 @@ GROUPS = {
     "recovery": "kill -9 at 20 random moments under load",
     "memory": "all three apps in one process, and seconds until it is ready",
     "ray": "bulk embedding by two workers beside one",
+    "million": "a million texts embedded on Ray; half an hour or more",
     "soak": "ten minutes at 70 % of the peak",
 }
 

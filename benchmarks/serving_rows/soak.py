@@ -16,10 +16,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
-import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,12 +27,12 @@ import httpx2
 import psutil
 
 from benchmarks.serving_rows.loading import Answers, Connections, Make, closed_loop, open_loop
+from benchmarks.serving_rows.resident import ResidentMemory
 from benchmarks.serving_rows.row import ServingRow, print_rows
 from benchmarks.serving_rows.running_system import RunningSystem, running_system
 from benchmarks.serving_rows.trained_home import trained_home
 
 SHARE_OF_PEAK = 0.7
-WARM_UP = 0.2
 MOST_GROWTH = 0.03
 CLIENTS = 32
 MESSAGES = (
@@ -69,52 +67,21 @@ def mixture(url: str) -> Make:
     return make
 
 
-class Memory:
-    """Resident bytes of all API processes together, read each second in a thread."""
-
-    def __init__(self, system: RunningSystem) -> None:
-        self.readings: list[tuple[float, int]] = []
-        self._system = system
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        workers = [psutil.Process(number) for number in self._system.workers()]
-        if not workers:
-            workers = [psutil.Process(self._system.parts["api"].pid)]
-        while not self._stop.wait(1.0):
-            total = sum(one.memory_info().rss for one in workers)
-            self.readings.append((time.monotonic(), total))
-
-    def close(self) -> None:
-        """Read no more."""
-        self._stop.set()
-        self._thread.join()
-
-    def growth(self) -> tuple[float, float, float]:
-        """Growth after warm-up as a share, and the megabytes before and after it.
-
-        Between the medians of the first and the last quarter of what comes after warm-up.
-        """
-        sizes = [size for _, size in self.readings]
-        settled = sizes[int(len(sizes) * WARM_UP) :]
-        quarter = max(1, len(settled) // 4)
-        before = statistics.median(settled[:quarter])
-        after = statistics.median(settled[-quarter:])
-        return after / before - 1, before / 2**20, after / 2**20
+def api_processes(system: RunningSystem) -> list[psutil.Process]:
+    """The workers of the API, or the one process that is all of it."""
+    return [psutil.Process(one) for one in system.workers() or [system.parts["api"].pid]]
 
 
 def soak(
     system: RunningSystem, *, peak_seconds: float, seconds: float, seed: int
-) -> tuple[float, Answers, Memory]:
+) -> tuple[float, Answers, ResidentMemory]:
     """The peak in answers a second, what came back in the soak, and memory meanwhile."""
     address = urlsplit(system.url)
     assert address.hostname is not None
     assert address.port is not None
     make = mixture(system.url)
 
-    async def run() -> tuple[float, Answers, Memory]:
+    async def run() -> tuple[float, Answers, ResidentMemory]:
         connections = Connections(address.hostname or "", address.port or 0)
         await closed_loop(connections, make, CLIENTS, min(5.0, peak_seconds))  # warms up
         started = time.perf_counter()
@@ -123,7 +90,8 @@ def soak(
         if found.errors:
             print(f"  errors at the peak: {dict(found.errors)}", file=sys.stderr)
         print(f"  peak {peak:.0f} a second", file=sys.stderr)
-        memory = Memory(system)
+        processes = api_processes(system)
+        memory = ResidentMemory(lambda: processes)
         rate = SHARE_OF_PEAK * peak
         answers = await open_loop(connections, make, rate, seconds, random.Random(seed))
         memory.close()

@@ -53,7 +53,7 @@ class SharingServer(uvicorn.Server):
     """
 
     _pausing: dict[socket.socket, asyncio.TimerHandle]
-    _opening: set[asyncio.Task[object]]
+    _opening: dict[asyncio.Task[object], asyncio.Protocol]
     _pauses: int
 
     def __init__(self, config: uvicorn.Config, counts: ConnectionCounts) -> None:
@@ -64,7 +64,7 @@ class SharingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then listen."""
-        self._pausing, self._opening, self._pauses = {}, set(), 0
+        self._pausing, self._opening, self._pauses = {}, {}, 0
         await super().startup(sockets=[])  # uvicorn itself is given none to take all from
         self._listens = True
         self._tell()
@@ -111,14 +111,17 @@ class SharingServer(uvicorn.Server):
         connection.setblocking(False)
         if connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        task = asyncio.get_running_loop().create_task(self._serve_on(connection))
-        self._opening.add(task)
+        protocol = self._protocol()
+        task = asyncio.get_running_loop().create_task(self._serve_on(connection, protocol))
+        self._opening[task] = protocol
         task.add_done_callback(self._opened)
         self._tell()
 
     @property
     def _held(self) -> int:
-        return len(self.server_state.connections) + len(self._opening)
+        connections = self.server_state.connections
+        # A connection that is open is answered before its task has ended: it counts once.
+        return len(connections) + sum(p not in connections for p in self._opening.values())
 
     def _tell(self) -> None:
         """The others learn what is held; nothing once this process takes no more."""
@@ -126,12 +129,13 @@ class SharingServer(uvicorn.Server):
             self._counts.tell(self._held)
 
     def _opened(self, task: asyncio.Task[object]) -> None:
-        self._opening.discard(task)
+        del self._opening[task]
         self._tell()
 
-    async def _serve_on(self, connection: socket.socket) -> None:
+    async def _serve_on(self, connection: socket.socket, protocol: asyncio.Protocol) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+            await loop.connect_accepted_socket(lambda: protocol, connection)
         except OSError:
             connection.close()  # its caller has gone
 
