@@ -2,10 +2,12 @@
 
     make bench-recommend              all of it: about an hour on 2 cores; needs TRIPTYCH_DATA
     python -m benchmarks.recommend --only beauty cold [--models Triptych "Triptych, text only"]
+    python -m benchmarks.recommend --only cold --models Triptych --seeds 2 3
 
 All models of a part are fitted on the same events and ranked by one evaluator on the same lists.
-Settings were chosen on validation events; what is printed was asked once. What is measured by part
-or model takes the place of what stood there: every row keeps its date and revision.
+Settings were chosen on validation events; what is printed was asked once. A seed draws the unseen
+items and users, and the item tower's batches; rows of several are means over them. What is measured
+by part, model or seed takes the place of what stood there: every row keeps its date and revision.
 """
 
 from __future__ import annotations
@@ -17,18 +19,22 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from benchmarks.measure import RESULTS, machine, markdown, measure
 from models.version_content import code_revision
 
-PARTS = ("beauty", "cold", "movielens", "refit", "serving", "large", "vectors")
+SEEDED = ("beauty", "cold", "movielens")
+PARTS = (*SEEDED, "refit", "serving", "large", "vectors")
 ACCURACY = ("beauty, refit", "beauty, no refit", "beauty, cold users", "movielens")
 THROUGH_FAISS = "Triptych through FAISS, 256 factors, candidates re-scored"
 LOSSY = "Triptych through FAISS, 256 factors, scores of the factors"
 
-Keep = Callable[[str, Any], None]
+Keep = Callable[..., None]
+"""Takes the part's name and what was measured."""
 Row = tuple[str, str, str]
 
 
@@ -66,30 +72,35 @@ def process(name: str, *words: str) -> Callable[[Keep], None]:
 
 
 def collect(
-    seed: int, parts: Sequence[str], models: Sequence[str] | None, kept: dict[str, Any], path: Path
+    seeds: Sequence[int],
+    parts: Sequence[str],
+    models: Sequence[str] | None,
+    kept: dict[str, Any],
+    path: Path,
 ) -> dict[str, Any]:
-    """Measure and write after each run; what was kept of other parts and models stays."""
+    """Measure and write after each run; what was kept of other parts, models and seeds stays."""
     stamp = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "revision": code_revision()}
     result: dict[str, Any] = {
         "command": "python -m benchmarks.recommend",
         **stamp,
         "machine": machine(),
-        "seeds": [seed],
         "runs": kept.get("runs", {}),
     }
 
-    def keep(name: str, run: Any) -> None:
-        run = {**run, **stamp}
+    def keep(name: str, run: Any, seed: int | None = None) -> None:
+        run = {**run, **stamp} | ({} if seed is None else {"seed": seed})
         runs = result["runs"].setdefault(name, [])
-        same = [old.get("model") == run.get("model") for old in runs]
+        same = [_model_and_seed(old) == _model_and_seed(run) for old in runs]
         if any(same):
             runs[same.index(True)] = run
         else:
             runs.append(run)
         path.write_text(json.dumps(result, indent=1) + "\n")
 
+    for part in SEEDED:
+        for seed in seeds if part in parts else ():
+            accuracy(part, seed, models)(partial(keep, seed=seed))
     work: dict[str, Callable[[Keep], None]] = {
-        **{part: accuracy(part, seed, models) for part in ("beauty", "cold", "movielens")},
         "refit": refit,
         "serving": process("serving", "benchmarks.recommend_serving", "beauty"),
         "large": process("large", "benchmarks.recommend_serving", "large"),
@@ -101,22 +112,58 @@ def collect(
     return result
 
 
+def over_seeds(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One run a model, in their order: the means of its seeds, which it names.
+
+    ``spread`` is the sample standard deviation of recall@10 over them, None of one seed.
+    """
+    by_model: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        by_model.setdefault(run["model"], []).append(run)
+    return [
+        {
+            **_mean(found),
+            "seeds": sorted(run.get("seed", 1) for run in found),
+            "spread": stdev(run["metrics"]["recall@10"] for run in found)
+            if len(found) > 1
+            else None,
+        }
+        for found in by_model.values()
+    ]
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """Of numbers, and of all numbers within; anything else is the first's."""
+    first = values[0]
+    if isinstance(first, Mapping):
+        shared = [key for key in first if all(key in one for one in values)]
+        return {key: _mean([one[key] for one in values]) for key in shared}
+    if isinstance(first, float | int) and not isinstance(first, bool):
+        return fmean(values)
+    return first
+
+
+def _model_and_seed(run: Mapping[str, Any]) -> tuple[Any, Any]:
+    return run.get("model"), run.get("seed", 1)
+
+
 def accuracy_table(title: str, runs: Sequence[Mapping[str, Any]]) -> str:
     """Every model of a part in one table; the standard error is that of recall at 10."""
+    runs = over_seeds(runs)
     first = runs[0]["metrics"]
     descending = "descending" in first
     heads = ["model", "recall / ndcg @10", "± s.e."]
     heads += ["descending"] if descending else []
     heads += ["debiased hits", "coverage", "novelty", "diversity", "fit, s", "measured"]
     lines = [
-        f"## {title}: {first['users']:,} users, {first['lists']:,} lists",
+        f"## {title}: {first['users']:,.0f} users, {first['lists']:,.0f} lists",
         "",
         f"| {' | '.join(heads)} |",
         f"|{'---|' * len(heads)}",
     ]
     for run in runs:
         found = run["metrics"]
-        cells = [run["model"], _pair(found), f"{found['standard_error']:.4f}"]
+        cells = [_named(run), _pair(found), f"{found['standard_error']:.4f}"]
         cells += [_pair(found["descending"])] if descending else []
         cells += [
             f"{found['debiased_hit_rate@10']:.4f}",
@@ -131,14 +178,15 @@ def accuracy_table(title: str, runs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def cold_items_table(runs: Sequence[Mapping[str, Any]]) -> str:
+    runs = over_seeds(runs)
     first = runs[0]["metrics"]
     lines = [
-        f"## beauty, a tenth of the items unseen: {first['users']:,} users",
+        f"## beauty, a tenth of the items unseen: {first['users']:,.0f} users",
         "",
         "| model | recall / ndcg @10 among unseen | among all | ± s.e. | measured |",
         "|---|---|---|---|---|",
         *(
-            f"| {run['model']} | {_pair(run['metrics'])} | {_pair(run['metrics']['among_all'])}"
+            f"| {_named(run)} | {_pair(run['metrics'])} | {_pair(run['metrics']['among_all'])}"
             f" | {run['metrics']['standard_error']:.4f} | {_stamp(run)} |"
             for run in runs
         ),
@@ -154,7 +202,7 @@ def table(result: Mapping[str, Any]) -> list[Row]:
     shown = _by_model(runs, "beauty, no refit")
     if ours := refit.get("Triptych"):
         rows += [
-            ("Beauty, refit, recall / ndcg @10", _pair(ours), ">= .125 / .077"),
+            ("Beauty, refit, recall / ndcg @10", _pair(ours) + _of_seeds(ours), ">= .125 / .077"),
             ("  descending users", _pair(ours["descending"]), ">= .080 / .044"),
             ("  coverage@10", f"{ours['coverage@10']:.3f}", ">= .5"),
         ]
@@ -166,6 +214,7 @@ def table(result: Mapping[str, Any]) -> list[Row]:
             rows.append((f"  {name}", f"{_pair(found)}, ndcg {lost:.1f} % less", reach))
     if cold := _by_model(runs, "beauty, cold items").get("Triptych"):
         measured = f"{cold['recall@10']:.3f} / {cold['among_all']['recall@10']:.3f}"
+        measured += _of_seeds(cold)
         rows.append(
             ("Beauty, unseen items, recall@10 among unseen / all", measured, ">= .25 / .085")
         )
@@ -205,7 +254,8 @@ def table(result: Mapping[str, Any]) -> list[Row]:
 def shown(result: Mapping[str, Any]) -> str:
     """The rows with their reaches, then a table a part."""
     runs = result["runs"]
-    parts = [markdown("Recommender, measured", dict(result), table(result))]
+    seeds = {run["seed"] for part in runs.values() for run in part if "seed" in run} | {1}
+    parts = [markdown("Recommender, measured", {**result, "seeds": sorted(seeds)}, table(result))]
     parts += [accuracy_table(part, runs[part]) for part in ACCURACY if part in runs]
     if "beauty, cold items" in runs:
         parts.append(cold_items_table(runs["beauty, cold items"]))
@@ -213,7 +263,21 @@ def shown(result: Mapping[str, Any]) -> str:
 
 
 def _by_model(runs: Mapping[str, Any], part: str) -> dict[str, Any]:
-    return {run["model"]: run["metrics"] for run in runs.get(part, ())}
+    return {
+        run["model"]: {**run["metrics"], "seeds": run["seeds"], "spread": run["spread"]}
+        for run in over_seeds(runs.get(part, ()))
+    }
+
+
+def _named(run: Mapping[str, Any]) -> str:
+    return str(run["model"]) + _of_seeds(run)
+
+
+def _of_seeds(found: Mapping[str, Any]) -> str:
+    """Of how many seeds a mean is, and how far they lie apart; nothing of one."""
+    if found["spread"] is None:
+        return ""
+    return f" (mean of {len(found['seeds'])} seeds, recall ± {found['spread']:.4f})"
 
 
 def _stamp(run: Mapping[str, Any]) -> str:
@@ -234,7 +298,7 @@ def _say(message: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS))
     parser.add_argument("--models", nargs="+", metavar="NAME", help="of the accuracy parts")
     parser.add_argument("--show", action="store_true", help="write the table of what is kept")
@@ -246,7 +310,7 @@ def main() -> None:
             raise SystemExit("set TRIPTYCH_DATA to the folder with the public data sets")
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         RESULTS.mkdir(exist_ok=True)
-        result = collect(chosen.seed, chosen.only, chosen.models, result, path)
+        result = collect(chosen.seeds, chosen.only, chosen.models, result, path)
     text = shown(result)
     (RESULTS / "recommend.md").write_text(text)
     print(text)
