@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import apps
 from shared.client import TriptychClient
@@ -23,6 +23,8 @@ from tests.fakes.loopback import served
 from tests.fakes.shop_api import keyword_shop_api
 
 HOME = Path(apps.__file__).parent / "home.py"
+
+expect.set_options(timeout=30_000)  # as long as what is clicked may take: a page computes meanwhile
 
 
 @pytest.fixture(scope="module")

@@ -72,6 +72,8 @@ def test_an_item_leads_to_its_neighbours_and_a_text_to_items(
     photograph_of(page)("recommend-item-neighbours")
     page.get_by_role("button", name="Its neighbours").first.click()
     page.wait_for_url("**item=kettle**")
+    expect(page.get_by_role("combobox", name="Item")).to_have_value("Gooseneck kettle")
+    expect(page.get_by_text("Hand coffee grinder")).to_be_visible()  # among the neighbours now
     page.get_by_role("radio", name="Fits a text").click()
     page.get_by_role("textbox", name="Text").fill("warm light for reading")
     page.get_by_role("button", name="Find", exact=True).click()

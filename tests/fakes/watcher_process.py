@@ -3,7 +3,7 @@
     python -m tests.fakes.watcher_process DATABASE_URL SECONDS_A_DOCUMENT
 
 Each story that is stored leaves a row in the audit log, in the same transaction, as an alert
-would. The holder of the lease names the process by its number.
+would. The holder of the lease names the process by its number, and so does the user agent.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main(url: str, seconds: float) -> None:
     engine = open_database(url)
     policy = AddressPolicy(("127.0.0.1",))
     lease = Lease(engine, "finance.watch", f"process {os.getpid()}", LEASE_SECONDS)
-    with guarded_client(policy, user_agent="Triptych tests") as client:
+    with guarded_client(policy, user_agent=f"Triptych tests {os.getpid()}") as client:
         fetcher = FeedFetcher(
             client, policy, sleep=time.sleep, monotonic=time.monotonic, per_host_seconds=0.0
         )

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -234,10 +235,10 @@ FEEDS, ENTRIES, KILLS = 160, 12, 10
 
 @dataclass
 class FeedServer:
-    """Serves ``FEEDS`` feeds, each with its ETag; ``asked`` counts the requests."""
+    """Serves ``FEEDS`` feeds, each with its ETag; ``askers`` are who asked, one a request."""
 
     url: str = ""
-    asked: int = 0
+    askers: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -262,7 +263,7 @@ def feed_server() -> Iterator[FeedServer]:
 
         def do_GET(self) -> None:
             with state.lock:
-                state.asked += 1
+                state.askers.append(self.headers["User-Agent"])
             number = int(self.path.strip("/"))
             etag = f'"{number}"'
             if self.headers.get("If-None-Match") == etag:
@@ -366,8 +367,12 @@ def test_killed_in_mid_ingest_ten_times_no_story_is_lost_and_none_doubled(tmp_pa
         for one in running:
             one.popen.send_signal(signal.SIGTERM)
         assert [one.popen.wait(timeout=15) for one in running] == [0, 0]
-        # Two watchers were up all the time: had both worked, each feed would be fetched twice.
-        assert FEEDS <= server.asked < FEEDS * 1.5
+        # Two watchers were up all the time: had both worked, each feed would be fetched twice, and
+        # by turns. Who takes over fetches again what the one before had fetched ahead; where the
+        # machine is slow a lease runs out now and then without a kill.
+        assert FEEDS <= len(server.askers) < FEEDS * 1.8
+        turns = sum(one != other for one, other in pairwise(server.askers))
+        assert KILLS / 2 < turns < FEEDS / 2
         with reading(engine) as connection:
             sources = connection.execute(
                 select(story_sources.c.story_id, story_sources.c.identity, story_sources.c.title)

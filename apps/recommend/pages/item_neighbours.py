@@ -26,7 +26,7 @@ def go_to(item: str) -> None:
     """Make it the item whose neighbours are shown."""
     st.query_params["item"] = item
     state["neighbours_by"] = BY[0]
-    state.pop("neighbours-item", None)
+    state["neighbours-item"] = item
 
 
 def go_to_chosen() -> None:
