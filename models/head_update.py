@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.confidence import fit_confidence
-from models.neighbours import class_rows, nearest_neighbours
+from models.held_out import judge_held_out
+from models.neighbours import class_rows
 from models.registry import ModelRegistry, ModelVersion
-from models.text_classifier import ClassificationHead, TextClassifier, TextPredictor, forward
+from models.text_classifier import ClassificationHead, TextClassifier, TextPredictor
 from models.text_predictor import as_stored
 from models.version_content import read_examples, write_examples
 from shared.evaluation.selective import choose_threshold
@@ -63,12 +63,15 @@ def update_head(
     confidence, threshold = base.confidence, base.answer_threshold
     thresholds = dict(version.card["thresholds"])
     if (truth >= 0).any():
-        held_vectors, held_logits = forward(classifier, [e.text for e in validation])
-        near = nearest_neighbours(held_vectors, bank_vectors)
-        votes = near.votes(class_rows(labels, bank), len(labels))
-        confidence, sure = fit_confidence(held_logits, near.familiarity, truth, votes)
-        correct = confidence.probabilities(held_logits, votes).argmax(axis=1) == truth
-        chosen = choose_threshold(sure, correct, target_error=base.target_error)
+        held_out = judge_held_out(
+            classifier,
+            [example.text for example in validation],
+            truth,
+            bank=bank_vectors,
+            bank_truth=class_rows(labels, bank),
+        )
+        confidence = held_out.confidence
+        chosen = choose_threshold(held_out.sure, held_out.correct, target_error=base.target_error)
         threshold = chosen.threshold
         thresholds |= {
             "answer": chosen.threshold,

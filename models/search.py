@@ -16,15 +16,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from models.encoder import TextEncoder
-from models.methods.task import FittingTask, class_numbers, in_scope
+from models.held_out import judge_held_out
+from models.methods.task import FittingTask, in_scope
 from models.methods.ways import adapt_to_task, train_model
-from models.text_classifier import forward
+from models.text_predictor import as_stored
 from shared.errors import DataError, SettingsError, TriptychError
-from shared.evaluation.calibration import fit_temperature, negative_log_likelihood, softmax
+from shared.evaluation.calibration import negative_log_likelihood
 from shared.finetuning.budget import spoken
 from shared.finetuning.hardware import Hardware
 from shared.finetuning.progress import ProgressReporter
@@ -88,7 +88,8 @@ class TrainAndScore:
         return cls(seen, base, hardware, report, encoder, descriptions)
 
     def __call__(self, fields: Mapping[str, Any], watch: Watch) -> Score:
-        """Accuracy on validation, and the likelihood of its labels after temperature scaling."""
+        """Accuracy on validation as the version would have it, with its neighbours' votes, and the
+        likelihood of the labels by its calibrated probabilities."""
         given = self.base.model_dump(exclude_unset=True)
         recipe = with_method(make_recipe(**{**given, **fields}), fields["method"])
         epochs = recipe.epochs or epochs_for(len(in_scope(self.splits.train)))
@@ -106,12 +107,18 @@ class TrainAndScore:
         if recipe.marked_spans:
             encoder.pool_marked_spans()
         classifier = train_model(adapt_to_task(encoder, task), task).classifier.eval()
-        held_out = task.validation
-        truth = class_numbers(held_out, task.labels)
-        _, logits = forward(classifier, [e.text for e in held_out], self.hardware)
-        probabilities = softmax(logits, fit_temperature(logits, truth))
-        right = float(np.mean(logits.argmax(axis=1) == truth))
-        return Score(right, float(negative_log_likelihood(probabilities, truth)))
+        known = task.training
+        texts = [example.text for example in known]
+        held_out = judge_held_out(
+            classifier,
+            [example.text for example in task.validation],
+            task.numbers(task.validation),
+            bank=as_stored(classifier.encoder.embed(texts, hardware=self.hardware)),
+            bank_truth=task.numbers(known),
+            hardware=self.hardware,
+        )
+        loss = negative_log_likelihood(held_out.probabilities, held_out.truth)
+        return Score(float(held_out.correct.mean()), float(loss))
 
 
 class _TrialProgress:

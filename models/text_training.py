@@ -21,12 +21,13 @@ import torch
 
 from models.confidence import fit_confidence
 from models.encoder import TextEncoder
+from models.held_out import judge_held_out
 from models.methods.continual import bank_examples, continuing, earlier_of, new_examples
 from models.methods.task import FittingTask, class_numbers, in_scope
 from models.methods.ways import adapt_to_task, train_model
 from models.neighbours import nearest_neighbours
 from models.registry import ModelRegistry, ModelVersion
-from models.text_classifier import TextClassifier, TextPredictor, forward, logits_of
+from models.text_classifier import TextClassifier, TextPredictor, logits_of
 from models.text_evaluation import Evaluation, evaluate_predictor
 from models.text_predictor import as_stored
 from models.training_plan import set_hyperparameters, with_choice
@@ -301,12 +302,15 @@ def calibrate(
         [class_numbers([e for e in judged if e.in_scope], labels), np.full(len(strays), -1)]
     ).astype(np.int64)
     if (truth >= 0).any():
-        held_vectors, held_logits = forward(classifier, [e.text for e in judged])
-        near = nearest_neighbours(held_vectors, vectors)
-        votes = near.votes(class_numbers(known, labels), len(labels))
-        confidence, sure = fit_confidence(held_logits, near.familiarity, truth, votes)
-        correct = confidence.probabilities(held_logits, votes).argmax(axis=1) == truth
-        chosen = choose_threshold(sure, correct, target_error=recipe.target_error)
+        held_out = judge_held_out(
+            classifier,
+            [example.text for example in judged],
+            truth,
+            bank=vectors,
+            bank_truth=class_numbers(known, labels),
+        )
+        confidence = held_out.confidence
+        chosen = choose_threshold(held_out.sure, held_out.correct, target_error=recipe.target_error)
     else:
         some = slice(None, None, -(-len(known) // MOST_FAMILIAR) or 1)
         familiarity = nearest_neighbours(vectors[some], vectors).familiarity

@@ -1,4 +1,4 @@
-"""``triptych search``: each app brings its own command."""
+"""``triptych search``: a command for each app that reads texts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from shared.command_line import LazyGroup
 @click.group(
     cls=LazyGroup,
     lazy={
-        "support": ("apps.support.commands.search:search", "For the intent classifier."),
-        "finance": ("apps.finance.commands.search:search", "For the sentiment model."),
+        "support": ("apps.commands.searching:support", "For the intent classifier."),
+        "finance": ("apps.commands.searching:finance", "For the sentiment model."),
     },
 )
 def search() -> None:
