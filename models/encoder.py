@@ -25,6 +25,7 @@ from models.encoder_files import (
     packaged_folder,
     source_of,
 )
+from models.fewer_heads import layers_of, load_with_fewer_heads
 from models.prompt import Cloze, SoftPrompt, load_prompt, refuse_closed, save_prompt
 from models.spelling import Spelling, load_spelling
 from models.target_marks import TargetMarks
@@ -121,7 +122,7 @@ class TextEncoder(nn.Module):
         encoder = cls(name, backbone, tokenizer, limit, pooling)
         if config.get(MARKED_SPANS):
             encoder.pool_marked_spans()
-        if (prompt := load_prompt(Path(str(source)), encoder)) is not None:
+        if (prompt := load_prompt(Path(str(source)), tokenizer, name)) is not None:
             encoder.attach(prompt)
         encoder.find_spelling(Path(str(source)))
         return encoder
@@ -222,11 +223,7 @@ class TextEncoder(nn.Module):
     @property
     def layers(self) -> nn.ModuleList:
         """The transformer layers, lowest first."""
-        depth = int(self.backbone.config.num_hidden_layers)  # type: ignore[union-attr,arg-type]
-        for module in self.backbone.modules():
-            if isinstance(module, nn.ModuleList) and len(module) == depth:
-                return module
-        raise EncoderError(f"the layers of {self.name!r} were not found", encoder=self.name)
+        return layers_of(self.backbone, self.name)
 
     @property
     def embedding(self) -> nn.Module:
@@ -320,8 +317,6 @@ def _with_fewer_heads(folder: Path) -> nn.Module | None:
     """The backbone of a pruned encoder's folder; None for all others."""
     if not (folder / "config.json").is_file():
         return None
-    from models.pruned_encoder import load_with_fewer_heads
-
     return load_with_fewer_heads(folder)
 
 

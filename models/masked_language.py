@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import nn
-
-if TYPE_CHECKING:
-    from models.encoder import TextEncoder
 
 
 class MaskedLanguageHead(nn.Module):
@@ -32,15 +29,16 @@ class MaskedLanguageHead(nn.Module):
         return states
 
 
-def word_embeddings(encoder: TextEncoder) -> torch.Tensor:
-    """The encoder's word embeddings, [vocabulary, embedding dimensions]."""
-    weight: torch.Tensor = encoder.backbone.get_input_embeddings().weight  # type: ignore[operator]
+def word_embeddings(backbone: nn.Module) -> torch.Tensor:
+    """An encoder's word embeddings, [vocabulary, embedding dimensions]."""
+    weight: torch.Tensor = backbone.get_input_embeddings().weight  # type: ignore[operator]
     return weight
 
 
-def new_head(encoder: TextEncoder) -> MaskedLanguageHead:
+def new_head(backbone: nn.Module) -> MaskedLanguageHead:
     """A head for an encoder whose files hold none."""
-    return MaskedLanguageHead(encoder.dimensions, word_embeddings(encoder).shape[1])
+    config: Any = backbone.config
+    return MaskedLanguageHead(int(config.hidden_size), word_embeddings(backbone).shape[1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,9 +20,6 @@ from torch import nn
 from models.masked_language import MaskedLanguageHead
 from shared.errors import EncoderError
 from shared.finetuning.prompts import split_template
-
-if TYPE_CHECKING:
-    from models.encoder import TextEncoder
 
 CONFIGURATION = "triptych_prompt.json"
 WEIGHTS = "triptych_prompt.safetensors"
@@ -141,8 +138,11 @@ def save_prompt(prompt: SoftPrompt | Cloze, folder: Path) -> None:
     (folder / CONFIGURATION).write_text(text, encoding="utf-8")
 
 
-def load_prompt(folder: Path, encoder: TextEncoder) -> SoftPrompt | Cloze | None:
-    """The prompt of an encoder's folder; None where it has none. EncoderError when it is broken."""
+def load_prompt(folder: Path, tokenizer: Any, name: str) -> SoftPrompt | Cloze | None:
+    """The prompt in the folder of the encoder ``name``; None where it has none.
+
+    EncoderError when it is broken.
+    """
     if not (folder / CONFIGURATION).is_file():
         return None
     from safetensors import SafetensorError
@@ -156,7 +156,7 @@ def load_prompt(folder: Path, encoder: TextEncoder) -> SoftPrompt | Cloze | None
         down, up = tensors["head.transform.weight"].shape[::-1]
         head = MaskedLanguageHead(down, up)
         head.norm.eps = float(kind["epsilon"])
-        cloze = Cloze.of(kind["template"], encoder.tokenizer, encoder.name, head)
+        cloze = Cloze.of(kind["template"], tokenizer, name, head)
         cloze.load_state_dict(tensors)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         message = f"the prompt in {folder} cannot be read: {error}"

@@ -34,8 +34,8 @@ class MaskedLanguageModel(nn.Module):
     def __init__(self, encoder: TextEncoder, head: MaskedLanguageHead | None = None) -> None:
         super().__init__()
         self.encoder = encoder
-        words = word_embeddings(encoder)
-        self.head = head or new_head(encoder)
+        words = word_embeddings(encoder.backbone)
+        self.head = head or new_head(encoder.backbone)
         self.bias = nn.Parameter(torch.zeros(len(words)))
         # Logits of a few units at the start, whatever the size of the embeddings.
         self.scale = nn.Parameter(1.0 / (words.std() * words.shape[1] ** 0.5).detach())
@@ -59,7 +59,7 @@ class MaskedLanguageModel(nn.Module):
         finally:
             handle.remove()
         states = self.head(caught[0].float()[chosen])
-        return self.scale * (states @ word_embeddings(self.encoder).T) + self.bias, vectors
+        return self.scale * (states @ word_embeddings(self.encoder.backbone).T) + self.bias, vectors
 
     def parameter_groups(self, recipe: Recipe) -> list[dict[str, object]]:
         """The layers and the head train; embeddings and pooler rest."""
@@ -128,7 +128,7 @@ def pretrain(
     masking = Masking(
         special=tuple(tokenizer.all_special_ids),
         mask_id=int(tokenizer.mask_token_id),
-        vocabulary=len(word_embeddings(encoder)),
+        vocabulary=len(word_embeddings(encoder.backbone)),
         share=settings.masked,
     )
     before = encoder.embed(texts, hardware=task.hardware)

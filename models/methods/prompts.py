@@ -31,7 +31,7 @@ def adapt_cloze(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
     if found is not None:
         head, output = found.head, found.words
     else:
-        head, output = new_head(encoder), word_embeddings(encoder)
+        head, output = new_head(encoder.backbone), word_embeddings(encoder.backbone)
         if task.recipe.prompt.pretraining:
             from models.methods.domain_pretraining import pretrain
 
@@ -40,7 +40,7 @@ def adapt_cloze(encoder: TextEncoder, task: FittingTask) -> TextClassifier:
             )
             recipe = task.recipe.model_copy(update={"domain": settings})
             encoder = pretrain(encoder, replace(task, recipe=recipe), head, name="cloze")
-            output = word_embeddings(encoder)
+            output = word_embeddings(encoder.backbone)
     cloze = Cloze.of(task.recipe.prompt.template, encoder.tokenizer, encoder.name, head)
     encoder.attach(cloze.to(task.hardware.device))
     cloze.centre.copy_(_mean_state(encoder, cloze, task))

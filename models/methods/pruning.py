@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.fewer_heads import attention_of
 from models.methods.stages import finished_stage, forget_stages, keep_stage, stage_identity
 from models.methods.supervised import train_supervised
 from models.methods.task import FittedModule, FittingTask
 from models.pruned_encoder import (
-    attention_of,
     drop_heads,
     drop_layers,
     head_counts,

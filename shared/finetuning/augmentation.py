@@ -3,9 +3,8 @@
 What stands in square brackets (a marked company, masked personal data) is never changed. Openings
 are English: for texts of another language set ``augmentation.openings=0``.
 
-``TextNoise`` takes further augmenters: any object with ``augment(text, generator)`` that draws
-from the generator alone. Those that a recipe can name, a library's among them, are in
-``shared.finetuning.augmenters``.
+``TextNoise`` takes further augmenters: any ``Augmenter``. Those that a recipe can name, a library's
+among them, are in ``shared.finetuning.augmenters``.
 
 Source: Wei and Zou, "EDA: easy data augmentation techniques", 2019, arXiv:1901.11196; Karpukhin et
 al., "Training on synthetic noise improves robustness to natural noise", 2019, arXiv:1902.01509.
@@ -15,12 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from shared.finetuning.augmenters import check_names, make_augmenters
+from shared.finetuning.augmenters import Augmenter, check_names, make_augmenters
 from shared.finetuning.method_settings import LISTED, MethodSettings
 
 BRACKETED = re.compile(r"(\[[^\]]*(?:\]|$))")
@@ -60,14 +59,6 @@ class AugmentationSettings(MethodSettings):
         return names
 
 
-class Augmenter(Protocol):
-    """Changes a text without changing its meaning; all chance comes from ``generator``."""
-
-    def augment(self, text: str, generator: np.random.Generator) -> str:
-        """The text, changed; it never holds anything in square brackets."""
-        ...
-
-
 class TextNoise:
     """Texts as they are read in an epoch: the same for one seed, epoch and place in the list.
 
@@ -79,7 +70,7 @@ class TextNoise:
     ) -> None:
         self.settings = settings
         self.seed = seed
-        self.augmenters = (*make_augmenters(settings), *augmenters)
+        self.augmenters = (*make_augmenters(settings.augmenters, settings.characters), *augmenters)
 
     def vary(self, texts: Sequence[str], epoch: int) -> list[str]:
         """The texts, ``share`` of them changed; none is blank that was not blank before."""

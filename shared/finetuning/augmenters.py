@@ -15,17 +15,22 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from shared.errors import SettingsError
 
-if TYPE_CHECKING:
-    from shared.finetuning.augmentation import AugmentationSettings, Augmenter
-
 LETTERS_A_WORD = 5
 """What ``characters``, a share of words, is divided by for a rate of letters."""
+
+
+class Augmenter(Protocol):
+    """Changes a text without changing its meaning; all chance comes from ``generator``."""
+
+    def augment(self, text: str, generator: np.random.Generator) -> str:
+        """The text, changed; it never holds anything in square brackets."""
+        ...
 
 
 class Phrasing:
@@ -84,20 +89,23 @@ class LibraryNoise:
         return str(noise.add_noise(text))
 
 
-AUGMENTERS: Mapping[str, Callable[[AugmentationSettings], Augmenter]] = MappingProxyType(
+AUGMENTERS: Mapping[str, Callable[[float], Augmenter]] = MappingProxyType(
     {
         "phrasing": lambda _: Phrasing(),
-        "textnoisr": lambda settings: LibraryNoise(
-            min(0.5, (settings.characters or 0.1) / LETTERS_A_WORD)
+        "textnoisr": lambda characters: LibraryNoise(
+            min(0.5, (characters or 0.1) / LETTERS_A_WORD)
         ),
     }
 )
-"""How each is made of the settings."""
+"""How each is made, for a share of words that are mistyped."""
 
 
-def make_augmenters(settings: AugmentationSettings) -> tuple[Augmenter, ...]:
-    """Those that the settings name, in their order; SettingsError where a package is missing."""
-    return tuple(AUGMENTERS[name](settings) for name in settings.augmenters)
+def make_augmenters(names: Sequence[str], characters: float) -> tuple[Augmenter, ...]:
+    """Those of these names, in their order, for a share of words that are mistyped in [0, 1].
+
+    SettingsError where a package is missing.
+    """
+    return tuple(AUGMENTERS[name](characters) for name in names)
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -29,7 +29,9 @@ def prompted(folder: Path, template: str | None, tokens: int = 3) -> TextEncoder
         wide = encoder.backbone.get_input_embeddings().weight.shape[1]
         encoder.attach(SoftPrompt(torch.randn(tokens, wide)))
     else:
-        encoder.attach(Cloze.of(template, encoder.tokenizer, encoder.name, new_head(encoder)))
+        encoder.attach(
+            Cloze.of(template, encoder.tokenizer, encoder.name, new_head(encoder.backbone))
+        )
     return encoder.eval()
 
 

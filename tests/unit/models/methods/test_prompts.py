@@ -75,13 +75,13 @@ def task_of(method: Method, **fields: object) -> FittingTask:
 
 def with_cloze(folder: Path, template: str = TEMPLATES[0]) -> TextEncoder:
     encoder = TextEncoder.load(folder)
-    encoder.attach(Cloze.of(template, encoder.tokenizer, encoder.name, new_head(encoder)))
+    encoder.attach(Cloze.of(template, encoder.tokenizer, encoder.name, new_head(encoder.backbone)))
     return encoder.eval()
 
 
 def with_vectors(folder: Path, count: int = 5) -> TextEncoder:
     encoder = TextEncoder.load(folder)
-    encoder.attach(SoftPrompt(torch.randn(count, word_embeddings(encoder).shape[1])))
+    encoder.attach(SoftPrompt(torch.randn(count, word_embeddings(encoder.backbone).shape[1])))
     return encoder.eval()
 
 
@@ -116,7 +116,7 @@ def test_a_soft_prompt_of_word_embeddings_reads_as_the_words_do(
     mask[:, 1:3] = 0
     mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     expected = torch.nn.functional.normalize(mean, dim=-1).detach().numpy()
-    encoder.attach(SoftPrompt(word_embeddings(encoder)[words]))
+    encoder.attach(SoftPrompt(word_embeddings(encoder.backbone)[words]))
     np.testing.assert_allclose(encoder.embed(TEXTS), expected, atol=1e-5)
 
 
@@ -209,7 +209,7 @@ def test_before_any_training_classes_are_what_the_head_says_of_their_words(
     task = task_of("cloze", **{"prompt.words": 1.0})
     classifier = adapt_cloze(TextEncoder.load(masked_folder), task).eval()
     vectors, logits = forward(classifier, TEXTS)
-    embeddings = word_embeddings(classifier.encoder).detach().numpy()
+    embeddings = word_embeddings(classifier.encoder.backbone).detach().numpy()
     for number, label in enumerate(task.labels):
         word = classifier.encoder.tokenizer.convert_tokens_to_ids(label)
         away = embeddings[word] - embeddings.mean(axis=0)
@@ -247,7 +247,7 @@ def test_only_the_vectors_and_the_head_of_a_soft_prompt_train(folder: Path) -> N
     task = task_of("soft_prompt", **{"prompt.tokens": 4})
     classifier = adapt_soft_prompt(TextEncoder.load(folder), task)
     before = {name: p.detach().clone() for name, p in classifier.named_parameters()}
-    words = word_embeddings(classifier.encoder)
+    words = word_embeddings(classifier.encoder.backbone)
     first = before["encoder.prompt.vectors"]
     assert first.shape == (4, 32)
     assert all((words == vector).all(dim=1).any() for vector in first), "it starts as words"
@@ -262,7 +262,7 @@ def test_what_is_saved_is_read_again(masked: bool, tmp_path: Path, masked_folder
     encoder = TextEncoder.load(masked_folder if masked else folder)
     found = pretrained_head(masked_folder) if masked else None
     assert (found is not None) is masked
-    head = new_head(encoder) if found is None else found.head
+    head = new_head(encoder.backbone) if found is None else found.head
     head.norm.eps = 1e-3
     encoder.attach(Cloze.of("{text} it is {mask}", encoder.tokenizer, "x", head))
     for number, before in enumerate((encoder, with_vectors(folder))):

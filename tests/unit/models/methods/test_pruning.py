@@ -12,10 +12,11 @@ import pytest
 import torch
 
 from models.encoder import TextEncoder
+from models.fewer_heads import HEADS
 from models.methods.pruning import head_importance, prune
 from models.methods.supervised import adapt_warm
 from models.methods.task import FittedModule, FittingTask
-from models.pruned_encoder import HEADS, drop_heads, drop_layers, head_counts, only_layers
+from models.pruned_encoder import drop_heads, drop_layers, head_counts, only_layers
 from models.text_classifier import TextClassifier, forward
 from shared.errors import EncoderError
 from shared.finetuning.hardware import choose_hardware
