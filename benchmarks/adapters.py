@@ -25,9 +25,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.encoder import TextEncoder, packaged_folder
+from models.encoder import TextEncoder
+from models.encoder_files import packaged_folder
+from models.encoder_store import SharedBases, load_encoder
 from models.registry import ModelRegistry
-from models.shared_bases import SharedBases
 from models.text_classifier import TextPredictor
 from shared.finetuning.progress import SilentProgress
 from shared.finetuning.recipe import make_recipe
@@ -89,7 +90,7 @@ def load_libraries() -> None:
     with tempfile.TemporaryDirectory() as folder:
         AutoModel.from_config(config).save_pretrained(folder)
         AutoTokenizer.from_pretrained(packaged).save_pretrained(folder)
-        TextEncoder.load(folder).embed(TEXTS)
+        load_encoder(folder).embed(TEXTS)
 
 
 def serve(root: Path) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def serve(root: Path) -> dict[str, Any]:
         own = TextPredictor.load(version)
         own.classifier.encoder = own.encoder = encoder
         alone.append(float(np.abs(own.probabilities(TEXTS) - shared).max()))
-    merged = TextEncoder.load(versions[0].folder / "encoder", max_length=128).eval()
+    merged = load_encoder(versions[0].folder / "encoder", max_length=128).eval()
     return {
         "versions": len(predictors),
         "weights_mb": weight_bytes(predictors) / 1e6,

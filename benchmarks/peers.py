@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from data_connectors.sources import load_dataset
-from models.encoder import packaged_folder
+from models.encoder_files import packaged_folder
 from models.methods.task import class_numbers, in_scope
 from models.text_training import prepare_data
 from shared.finetuning.splits import Shares

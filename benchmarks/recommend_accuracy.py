@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from apps.recommend.measuring import Protocol, measure, summary_of, tasks_of
 from benchmarks.recommend_peers import implicit_als, implicit_neighbours, irspack_als
 from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.recommendation import baselines
 from models.recommendation.behaviour import LinearBehaviour
 from models.recommendation.factors import factor_weights
@@ -56,7 +57,7 @@ class Bench:
         settings = Settings()
         data = load_named(name, settings, datetime.now(UTC), progress=lambda *_: None)
         histories = histories_of(data.events, [item.id for item in data.items])
-        encoder = TextEncoder.load(settings.encoder)
+        encoder = load_encoder(settings.encoder)
         catalogue = read_catalogue(data.items, encoder.embed, seed=seed)
         return cls(histories, data.items, encoder, catalogue, seed, say, models=models)
 

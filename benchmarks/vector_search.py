@@ -99,10 +99,10 @@ def embedded(texts: Sequence[str], folder: Path) -> NDArray[np.float32]:
     name = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
     kept = folder / f"{name}.safetensors"
     if not kept.exists():
-        from models.encoder import TextEncoder
+        from models.encoder_store import load_encoder
 
         print(f"embedding {len(texts)} texts, once", file=sys.stderr)
-        vectors = TextEncoder.load().embed(texts)
+        vectors = load_encoder().embed(texts)
         folder.mkdir(parents=True, exist_ok=True)
         save_file({"vectors": vectors}, kept)
     return load_file(kept)["vectors"]

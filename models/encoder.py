@@ -1,13 +1,10 @@
 """Step two: the pre-trained model. Any Hugging Face encoder turns texts into vectors.
 
-The default is all-MiniLM-L6-v2 out of an installed package; it is trusted by the sha256 of its
-weights, which equals that of the upstream revision, and not by who uploaded the package.
+``models.encoder_store`` reads encoders from their files and writes them.
 """
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -18,15 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.encoder_files import (
-    DEFAULT_ENCODER,
-    DEFAULT_SHA256,
-    check_weights,
-    packaged_folder,
-    source_of,
-)
-from models.fewer_heads import layers_of, load_with_fewer_heads
-from models.prompt import Cloze, SoftPrompt, load_prompt, refuse_closed, save_prompt
+from models.fewer_heads import layers_of
+from models.prompt import Cloze, SoftPrompt, refuse_closed
 from models.spelling import Spelling, load_spelling
 from models.target_marks import TargetMarks
 from shared.errors import EncoderError
@@ -36,19 +26,7 @@ from shared.finetuning.hardware import Hardware
 from shared.finetuning.low_rank import LowRankSettings
 from shared.finetuning.progress import ProgressReporter
 
-__all__ = [
-    "DEFAULT_ENCODER",
-    "DEFAULT_SHA256",
-    "TextEncoder",
-    "check_weights",
-    "packaged_folder",
-    "source_of",
-]
-
 Pooling = Literal["mean", "first"]
-_IMPORTING = threading.Lock()
-MARKED_SPANS = "triptych_marked_spans"
-"""The key in the pooling's configuration that says that marked spans are pooled."""
 
 
 class TextEncoder(nn.Module):
@@ -69,64 +47,6 @@ class TextEncoder(nn.Module):
         self.spelling: Spelling | None = None
         self.dimensions = int(backbone.config.hidden_size)  # type: ignore[union-attr,arg-type]
 
-    @classmethod
-    def load(
-        cls, name_or_folder: str | Path | None = None, *, max_length: int = 128
-    ) -> TextEncoder:
-        """Load the packaged MiniLM (None or its name), a local folder, or a Hugging Face name.
-
-        Weights must be safetensors, code of a repository is never run. Low-rank adapters in a
-        folder are merged into their base. EncoderError says what could not be found, trusted or
-        understood.
-        """
-        if name_or_folder is not None and (Path(name_or_folder) / "adapter_config.json").is_file():
-            from models.shared_bases import load_merged
-
-            return load_merged(Path(name_or_folder), max_length=max_length)
-        with _IMPORTING:  # two first imports at once find it half made: apps start in threads
-            from transformers import AutoModel, AutoTokenizer
-            from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        source = source_of(name_or_folder)
-        name = DEFAULT_ENCODER if name_or_folder is None else str(name_or_folder)
-        if isinstance(source, Path) or Path(str(source)).is_dir():
-            _refuse_unsafe(Path(str(source)))
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(  # nosec B615
-                str(source), trust_remote_code=False
-            )
-            backbone = _with_fewer_heads(Path(str(source))) or AutoModel.from_pretrained(  # nosec B615
-                str(source),
-                trust_remote_code=False,
-                use_safetensors=True,
-                attn_implementation="sdpa" if torch.cuda.is_available() else "eager",
-                dtype=torch.float32,
-            )
-        except (OSError, ValueError, KeyError) as error:
-            message = (
-                f"the encoder {name!r} cannot be loaded: {str(error).splitlines()[0]} "
-                "Give a folder with config.json, model.safetensors and a tokenizer, or a "
-                "Hugging Face name that this machine can reach."
-            )
-            raise EncoderError(message, encoder=name) from error
-        if getattr(backbone.config, "is_encoder_decoder", False):
-            raise EncoderError(
-                f"{name!r} is an encoder-decoder: an encoder is needed", encoder=name
-            )
-        if tokenizer.pad_token_id is None:
-            raise EncoderError(f"the tokenizer of {name!r} has no padding token", encoder=name)
-        limit = max(4, min(max_length, _positions(backbone.config) or max_length))
-        config = _read_pooling(Path(str(source)))
-        pooling: Pooling = "first" if config.get("pooling_mode_cls_token") else "mean"
-        encoder = cls(name, backbone, tokenizer, limit, pooling)
-        if config.get(MARKED_SPANS):
-            encoder.pool_marked_spans()
-        if (prompt := load_prompt(Path(str(source)), tokenizer, name)) is not None:
-            encoder.attach(prompt)
-        encoder.find_spelling(Path(str(source)))
-        return encoder
-
     def pool_marked_spans(self) -> None:
         """From here on pool a text over its spans in square brackets, where it has some.
 
@@ -141,7 +61,7 @@ class TextEncoder(nn.Module):
         """
         refuse_closed(self.backbone, self.name)
         self.prompt = prompt
-        places = _positions(self.backbone.config)
+        places = positions_of(self.backbone.config)
         if places is not None:
             room = places - prompt.length
             if room < 4:
@@ -272,30 +192,6 @@ class TextEncoder(nn.Module):
                 rate = attention if path.endswith(_ATTENTION_DROPOUT) else hidden
                 self.backbone.set_submodule(path, ByteDropout(rate))
 
-    def save(self, folder: Path) -> None:
-        """Write weights (safetensors), configuration, tokenizer and pooling.
-
-        Of an encoder with adapters these alone, where a name leads to the base they lie beside.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.spelling is not None:
-            self.spelling.save(folder)
-        if self.adapters is not None:
-            from models.shared_bases import save_adapted
-
-            save_adapted(self, folder)
-            return
-        self.backbone.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
-        self.tokenizer.save_pretrained(folder)
-        if self.prompt is not None:
-            save_prompt(self.prompt, folder)
-        pooling = {
-            "pooling_mode_cls_token": self.pooling == "first",
-            MARKED_SPANS: self.marks is not None,
-        }
-        (folder / "1_Pooling").mkdir(exist_ok=True)
-        (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling), encoding="utf-8")
-
 
 _OFFSET_POSITIONS = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"})
 """Families whose positions start behind the padding id, so two of them cannot be used."""
@@ -306,41 +202,11 @@ _FLOAT32 = frozenset({"deberta"})
 _ATTENTION_DROPOUT = ("attention.self.dropout", "attention.attn.dropout", "attention.dropout")
 
 
-def _positions(config: Any) -> int | None:
+def positions_of(config: Any) -> int | None:
     """How many tokens the family's positions hold; None where the configuration does not say."""
     longest = getattr(config, "max_position_embeddings", None)
     offset = 2 if getattr(config, "model_type", "") in _OFFSET_POSITIONS else 0
     return int(longest) - offset if longest else None
-
-
-def _with_fewer_heads(folder: Path) -> nn.Module | None:
-    """The backbone of a pruned encoder's folder; None for all others."""
-    if not (folder / "config.json").is_file():
-        return None
-    return load_with_fewer_heads(folder)
-
-
-def _refuse_unsafe(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise EncoderError(f"the encoder folder {folder} has no config.json", path=str(folder))
-    if not list(folder.glob("*.safetensors")):
-        message = (
-            f"the encoder folder {folder} holds no safetensors file: other formats can carry "
-            "code and are not read; convert it with save_pretrained(safe_serialization=True)"
-        )
-        raise EncoderError(message, path=str(folder))
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if config.get("auto_map"):
-        message = f"the encoder folder {folder} asks for code of its own (auto_map): refused"
-        raise EncoderError(message, path=str(folder))
-
-
-def _read_pooling(folder: Path) -> dict[str, Any]:
-    path = folder / "1_Pooling" / "config.json"
-    if not path.is_file():
-        return {}
-    config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return config
 
 
 def _mean(hidden: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:

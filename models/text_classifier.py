@@ -14,6 +14,7 @@ from torch import nn
 
 from models.confidence import ConfidenceModel
 from models.encoder import TextEncoder
+from models.encoder_store import load_encoder, save_encoder
 from models.registry import ModelVersion
 from models.text_predictor import StoredClassifier, VersionPredictor
 from shared.finetuning.hardware import Hardware
@@ -206,7 +207,7 @@ class TextPredictor(VersionPredictor):
         """Write everything that ``load`` reads but the card."""
         from safetensors.numpy import save_file
 
-        self.encoder.save(folder / "encoder")
+        save_encoder(self.encoder, folder / "encoder")
         head = self.classifier.head
         arrays = {
             "weight": head.weight.detach().cpu().numpy(),
@@ -241,7 +242,7 @@ class TextPredictor(VersionPredictor):
         bf16 takes half the time on processors that have it (docs/methods.md has what it changes).
         """
         if self.encoder.adapters is not None:
-            from models.shared_bases import IN_PROCESS
+            from models.encoder_store import IN_PROCESS
 
             IN_PROCESS.place(self.encoder, hardware.device)
         self.classifier.to(hardware.device)
@@ -258,8 +259,8 @@ def _load_served(folder: Path, max_length: int) -> TextEncoder:
     from models.low_rank_encoder import holds_adapters
 
     if not holds_adapters(folder):
-        return TextEncoder.load(folder, max_length=max_length)
-    from models.shared_bases import IN_PROCESS
+        return load_encoder(folder, max_length=max_length)
+    from models.encoder_store import IN_PROCESS
 
     return IN_PROCESS.load(folder, max_length=max_length)
 

@@ -21,6 +21,7 @@ import torch
 
 from models.confidence import fit_confidence
 from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.held_out import judge_held_out
 from models.methods.continual import bank_examples, continuing, earlier_of, new_examples
 from models.methods.task import FittingTask, class_numbers, in_scope
@@ -276,7 +277,7 @@ def without_held_out(texts: Sequence[str], splits: Splits) -> list[str]:
 
 def choose_encoder(name: str | None, recipe: Recipe) -> TextEncoder:
     """Step 2: the pre-trained model, its weights checked."""
-    encoder = TextEncoder.load(name, max_length=recipe.max_length)
+    encoder = load_encoder(name, max_length=recipe.max_length)
     if recipe.marked_spans:
         encoder.pool_marked_spans()
     return encoder

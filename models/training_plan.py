@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.methods.supervised import classifier_of
 from models.methods.task import in_scope
 from shared.finetuning.budget import Estimate, measure_speed
@@ -84,7 +84,7 @@ def estimate_training(
     recipe: Recipe, splits: Splits, *, epochs: float, encoder: str | None, hardware: Hardware
 ) -> tuple[Estimate, float]:
     """How long a training takes here, by a probe of some seconds, and tokens of the mean text."""
-    module = TextEncoder.load(encoder, max_length=recipe.max_length).to(hardware.device)
+    module = load_encoder(encoder, max_length=recipe.max_length).to(hardware.device)
     module.set_dropout(recipe.dropout, recipe.attention_dropout)
     training = in_scope(splits.train)
     stride = max(1, len(training) // PROBED)

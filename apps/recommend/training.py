@@ -21,7 +21,7 @@ import numpy as np
 
 from apps.recommend.chosen_blend import ChosenBlend
 from apps.recommend.tenants import registry_app
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder, save_encoder
 from models.recommendation.bundle import ENCODER, known_vectors, write_bundle
 from models.recommendation.encoder_tuning import tune_encoder
 from models.recommendation.fitting import (
@@ -94,7 +94,7 @@ def fit_bundle(
     started = perf_counter()
     say = _timed(say, started)
     hardware = choose_hardware(settings.device)
-    loaded = TextEncoder.load(encoder or settings.encoder).to(hardware.device)
+    loaded = load_encoder(encoder or settings.encoder).to(hardware.device)
     fitted_on, gate = hold_out(histories)
     if recipe.encoder_steps:
         say(f"fine-tuning {loaded.name} on items taken together: {recipe.encoder_steps:,} steps")
@@ -167,7 +167,7 @@ def fit_bundle(
     def write(folder: Path) -> None:
         write_bundle(folder, recommender, gate)
         if recipe.encoder_steps:
-            loaded.save(folder / ENCODER)
+            save_encoder(loaded, folder / ENCODER)
 
     say("writing the bundle")
     version = registry.add(app, card=card, write=write, now=now)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from models.encoder import TextEncoder, source_of
+from models.encoder import TextEncoder
+from models.encoder_files import source_of
 from models.masked_language import new_head, pretrained_head, word_embeddings
 from models.methods.supervised import adapt_warm, classifier_of
 from models.methods.task import FittingTask

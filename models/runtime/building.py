@@ -71,7 +71,7 @@ def prepare_version(
 
 
 def _judge(registry: ModelRegistry, version: ModelVersion) -> Verdict:
-    from models.encoder import TextEncoder
+    from models.encoder_store import load_encoder
     from models.runtime.export import write_graphs
     from models.text_classifier import TextPredictor
 
@@ -79,7 +79,7 @@ def _judge(registry: ModelRegistry, version: ModelVersion) -> Verdict:
     stored = StoredClassifier.read(version.folder)
 
     def write(folder: Path) -> dict[str, object]:
-        whole = TextEncoder.load(version.folder / "encoder", max_length=stored.max_length)
+        whole = load_encoder(version.folder / "encoder", max_length=stored.max_length)
         return write_graphs(whole, folder, [text for text, _ in stored.bank])
 
     runtime = make_runtime(registry.root, digest, write)
@@ -157,13 +157,13 @@ def _prepare_bundle(registry: ModelRegistry, version: ModelVersion) -> None:
 
 def prepare_encoder(root: Path, folder: Path) -> EncoderRuntime:
     """The graphs of a plain encoder's folder, made in this process where there are none."""
-    from models.encoder import TextEncoder
+    from models.encoder_store import load_encoder
     from models.runtime.export import write_graphs
 
     return make_runtime(
         root,
         digest_of_folder(folder),
-        lambda place: write_graphs(TextEncoder.load(folder), place),
+        lambda place: write_graphs(load_encoder(folder), place),
     )
 
 

@@ -30,6 +30,7 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from models.encoder import TextEncoder
+    from models.encoder_store import load_encoder
     from shared.finetuning.hardware import Hardware
     from shared.finetuning.progress import ProgressReporter
 
@@ -193,11 +194,10 @@ def _load_encoder(settings: Settings, wanted: str | Path | None, kind: str) -> E
         else:
             LOGGER.info("the encoder %s is computed by %s", name, kind)
             return OnnxEncoder(graph, name)
-    from models.encoder import TextEncoder
     from shared.finetuning.hardware import choose_hardware
 
     hardware = choose_hardware(settings.device)
-    return TorchEmbedder(TextEncoder.load(wanted).to(hardware.device), hardware)
+    return TorchEmbedder(load_encoder(wanted).to(hardware.device), hardware)
 
 
 def _folder(wanted: str | Path | None) -> Path | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.scale.training import rank_group
 from models.text_classifier import ClassificationHead, TextClassifier
 from shared.finetuning.hardware import Hardware
@@ -50,7 +50,7 @@ class Killed(SilentProgress):
 
 def trained(folder: Path, *, die_at: int | None = None, resume: bool = False) -> np.ndarray:
     """Logits float32[45, 3] after eight epochs; the same for any number of processes."""
-    encoder = TextEncoder.load(folder / "encoder")
+    encoder = load_encoder(folder / "encoder")
     torch.manual_seed(current_ranks().rank)  # weights differ until the first rank's are taken
     head = ClassificationHead(torch.randn(3, encoder.dimensions), torch.zeros(3), 10.0, cosine=True)
     classifier = TextClassifier(encoder, head)

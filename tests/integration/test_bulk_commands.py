@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from apps.cli import main
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from tests.fakes.tiny_encoders import WORDS, tiny_encoder
 
 pytestmark = pytest.mark.integration
@@ -65,7 +65,7 @@ def test_vectors_of_a_file_are_those_of_the_encoder(tmp_path: Path, encoder: str
     rows = [row for part in parts for row in pyarrow.parquet.read_table(part).to_pylist()]
     assert [row["line"] for row in rows] == [1, *range(3, 47)], "the blank line is not counted out"
     found = np.array([row["vector"] for row in rows], dtype=np.float32)
-    np.testing.assert_allclose(found, TextEncoder.load(encoder).embed(texts), atol=2e-3)
+    np.testing.assert_allclose(found, load_encoder(encoder).embed(texts), atol=2e-3)
 
     parts[1].unlink()
     assert run(*words, "--rows-per-part", "20")["computed_now"] == 20

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from apps.support.commands.check import check
 from apps.support.doctor import check_dataset
 from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from shared.records import Dataset, Example
 
 pytestmark = pytest.mark.integration
@@ -25,7 +26,7 @@ EXAMPLES_EACH = 50
 
 @pytest.fixture(scope="module")
 def encoder() -> TextEncoder:
-    return TextEncoder.load()
+    return load_encoder()
 
 
 def banking_subset(folder: Path) -> list[Example]:

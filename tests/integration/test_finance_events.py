@@ -16,9 +16,9 @@ DATA = Path(__file__).parents[1] / "data" / "finance_events"
 
 @pytest.fixture(scope="module")
 def classifier() -> EventClassifier:
-    from models.encoder import TextEncoder
+    from models.encoder_store import load_encoder
 
-    return EventClassifier(TextEncoder.load(None).embed)
+    return EventClassifier(load_encoder(None).embed)
 
 
 def answers(classifier: EventClassifier, half: str) -> list[tuple[str | None, str | None]]:

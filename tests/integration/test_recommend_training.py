@@ -17,7 +17,7 @@ from apps.recommend.events.store import EventStore
 from apps.recommend.items.store import ItemStore
 from apps.recommend.serving.fitted import Encoding, loaded_bundle
 from apps.recommend.training import fit_stored
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.recommendation.bundle import ENCODER, read_bundle, read_gate
 from models.registry import ModelRegistry
 from shared.catalogue import CatalogueItem
@@ -245,7 +245,7 @@ def test_a_tuned_encoder_goes_with_its_bundle_and_reads_what_comes_later(shop: S
     summary = shop.trained(*shop.files, "--set", "encoder_steps=60")
     version = shop.registry.get("recommend")
     own, pretrained = (
-        TextEncoder.load(folder).embed([ITEMS[0].whole])
+        load_encoder(folder).embed([ITEMS[0].whole])
         for folder in (version.folder / ENCODER, summary["encoder"])
     )
     assert not np.allclose(own, pretrained, atol=1e-2), "sixty steps change it"

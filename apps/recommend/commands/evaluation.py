@@ -69,7 +69,7 @@ def evaluate(
     data = read_behaviour(settings, datetime.now(UTC), **given)
 
     from apps.recommend.measuring import measure, summary_of, tasks_of
-    from models.encoder import TextEncoder
+    from models.encoder_store import load_encoder
     from models.recommendation.fitting import read_catalogue
     from shared.histories import histories_of
 
@@ -78,7 +78,7 @@ def evaluate(
     tasks = tasks_of(
         histories, protocol, refit=refit, windows=windows, window_days=window_days, seed=seed
     )
-    loaded = TextEncoder.load(encoder or settings.encoder)
+    loaded = load_encoder(encoder or settings.encoder)
     catalogue = read_catalogue(data.items, loaded.embed, seed=seed)
     fit = _fitter(model, catalogue, loaded.embed)
     measured = measure(fit, tasks, data.items, seed=seed, vectors=catalogue.encoded, report=say)

@@ -43,7 +43,7 @@ def check(
     from apps.support.doctor import check_dataset
     from apps.support.learning.training_data import load_source
     from data_connectors.data_source import DataSource
-    from models.encoder import TextEncoder
+    from models.encoder_store import load_encoder
     from shared.finetuning.hardware import choose_hardware
     from shared.finetuning.progress import ConsoleProgress
     from shared.settings import Settings
@@ -54,7 +54,7 @@ def check(
     with ConsoleProgress() as progress:
         report = check_dataset(
             dataset,
-            encoder=TextEncoder.load(encoder or settings.encoder).to(hardware.device),
+            encoder=load_encoder(encoder or settings.encoder).to(hardware.device),
             seed=seed,
             report=progress,
             hardware=hardware,

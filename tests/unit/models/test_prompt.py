@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from models.encoder import TextEncoder
+from models.encoder_store import load_encoder, save_encoder
 from models.masked_language import MaskedLanguageHead, new_head, pretrained_head
 from models.prompt import CONFIGURATION, Cloze, SoftPrompt
 from shared.errors import EncoderError
@@ -23,7 +24,7 @@ BEFORE = "refund {mask} card {text}"
 
 
 def prompted(folder: Path, template: str | None, tokens: int = 3) -> TextEncoder:
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     torch.manual_seed(0)
     if template is None:
         wide = encoder.backbone.get_input_embeddings().weight.shape[1]
@@ -65,7 +66,7 @@ def test_a_cloze_is_the_sentence_with_the_gap(template: str, tmp_path: Path) -> 
 
 def test_a_soft_prompt_of_words_reads_as_these_words_do(tmp_path: Path) -> None:
     folder = tiny_encoder(tmp_path)
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     ids = encoder.tokenizer("refund card", add_special_tokens=False)["input_ids"]
     words = encoder.backbone.get_input_embeddings().weight[ids]
     encoder.attach(SoftPrompt(words))
@@ -82,18 +83,18 @@ def test_a_soft_prompt_of_words_reads_as_these_words_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize("template", [BEHIND, BEFORE, None])
 def test_saving_and_loading_keeps_the_prompt(template: str | None, tmp_path: Path) -> None:
     encoder = prompted(tiny_encoder(tmp_path / "plain"), template)
-    encoder.save(tmp_path / "kept")
-    again = TextEncoder.load(tmp_path / "kept")
+    save_encoder(encoder, tmp_path / "kept")
+    again = load_encoder(tmp_path / "kept")
     assert type(again.prompt) is type(encoder.prompt)
     assert (again.max_length, again.dimensions) == (encoder.max_length, encoder.dimensions)
     np.testing.assert_array_equal(again.embed(TEXTS), encoder.embed(TEXTS))
 
 
 def test_a_broken_prompt_says_where(tmp_path: Path) -> None:
-    prompted(tiny_encoder(tmp_path / "plain"), BEHIND).save(tmp_path / "kept")
+    save_encoder(prompted(tiny_encoder(tmp_path / "plain"), BEHIND), tmp_path / "kept")
     (tmp_path / "kept" / CONFIGURATION).write_text(json.dumps({"kind": "cloze"}))
     with pytest.raises(EncoderError, match="kept"):
-        TextEncoder.load(tmp_path / "kept")
+        load_encoder(tmp_path / "kept")
 
 
 @pytest.mark.parametrize("template", [BEHIND, None])
@@ -111,7 +112,7 @@ def test_a_prompt_longer_than_the_encoder_reads_is_refused(tmp_path: Path) -> No
 
 
 def test_a_tokenizer_without_a_gap_is_refused(tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path))
+    encoder = load_encoder(tiny_encoder(tmp_path))
     encoder.tokenizer.mask_token = None
     with pytest.raises(EncoderError, match="mask token"):
         Cloze.of(BEHIND, encoder.tokenizer, encoder.name, MaskedLanguageHead(4, 4))
@@ -133,7 +134,7 @@ def test_the_head_in_an_encoders_files_is_used(family: str, tmp_path: Path) -> N
     model.save_pretrained(folder)
     found = pretrained_head(folder)
     assert found is not None
-    encoder = TextEncoder.load(folder).eval()
+    encoder = load_encoder(folder).eval()
     ids = torch.tensor([[2, 7, 4, 9, 3]])
     caught: list[torch.Tensor] = []
     decoder = model.get_output_embeddings()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder, save_encoder
 from models.explanation import explain
 from models.registry import ModelRegistry
 from models.runtime import serving
@@ -136,19 +136,19 @@ def test_a_version_reads_mistyped_words_as_what_it_was_trained_on(
     )  # fmt: skip
     loaded = TextPredictor.load(version)
     np.testing.assert_allclose(loaded.probabilities(wrong), exact, atol=1e-6)
-    again = TextEncoder.load(version.folder / "encoder")
+    again = load_encoder(version.folder / "encoder")
     assert again.read(wrong[0]) == right[0], "an encoder that trains on keeps it"
 
 
 def test_without_it_nothing_is_read_otherwise(laboratory: Laboratory, tmp_path: Path) -> None:
     predictor = laboratory.trained("full")[0].predictor
     assert predictor.encoder.read("refudn") == "refudn"
-    predictor.encoder.save(tmp_path)
+    save_encoder(predictor.encoder, tmp_path)
     assert not (tmp_path / FILE).exists()
 
 
 def test_words_of_a_later_training_join(laboratory: Laboratory) -> None:
-    encoder = TextEncoder.load(laboratory.encoder)
+    encoder = load_encoder(laboratory.encoder)
     encoder.learn_spelling(["gromet"])
     encoder.learn_spelling(["refund"])
     assert [encoder.read(word) for word in ("grommet", "refudn")] == ["gromet", "refund"]

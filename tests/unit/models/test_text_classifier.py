@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.text_classifier import ClassificationHead, TextClassifier
 from shared.finetuning.recipe import make_recipe
 from tests.fakes.tiny_encoders import FAMILIES, tiny_encoder
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 def rates(folder: Path, **fields: Any) -> tuple[dict[str, float], TextClassifier]:
     """The rate of each parameter that trains, by name."""
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     head = ClassificationHead(torch.randn(3, encoder.dimensions), torch.zeros(3), 10.0, True)
     classifier = TextClassifier(encoder, head)
     groups = classifier.parameter_groups(

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.methods.contrastive import names_as_examples, train_contrastive
 from models.methods.task import FittedModule, FittingTask
 from models.methods.ways import adapt_to_task, train_model
@@ -58,7 +59,7 @@ def task_of(folder: Path | None = None, each: int = 10, **fields: Any) -> Fittin
 
 def fit(folder: Path, task: FittingTask) -> FittedModule:
     torch.manual_seed(task.recipe.seed)
-    return train_model(adapt_to_task(TextEncoder.load(folder), task), task)
+    return train_model(adapt_to_task(load_encoder(folder), task), task)
 
 
 def logits(classifier: TextClassifier, task: FittingTask) -> np.ndarray[Any, Any]:
@@ -84,7 +85,7 @@ def test_classes_are_drawn_together_and_found(encoder: Path, weight: float) -> N
     task = task_of(**{"contrastive.weight": weight})
     fitted = fit(encoder, task)
     assert right(fitted.classifier, task) > 0.9
-    before, after = TextEncoder.load(encoder), fitted.classifier.encoder
+    before, after = load_encoder(encoder), fitted.classifier.encoder
     assert gap(after, task) > gap(before, task) + 0.3
     assert fitted.outcome is not None
     assert not after._forward_hooks, "nothing is caught any more"
@@ -155,7 +156,7 @@ def test_weights_end_part_of_the_way(encoder: Path) -> None:
     start, whole, half = (
         dict(fitted.backbone.named_parameters())
         for fitted in (
-            TextEncoder.load(encoder),
+            load_encoder(encoder),
             fit(encoder, task_of(epochs=2)).classifier.encoder,
             fit(encoder, task_of(epochs=2, **{"contrastive.kept": 0.5})).classifier.encoder,
         )
@@ -180,5 +181,5 @@ def test_it_goes_with_what_else_a_recipe_asks_for(encoder: Path) -> None:
         class_weights="balanced",
         accumulation=3,
     )
-    classifier = adapt_to_task(TextEncoder.load(encoder), task)
+    classifier = adapt_to_task(load_encoder(encoder), task)
     assert np.isfinite(logits(train_contrastive(classifier, task).classifier, task)).all()

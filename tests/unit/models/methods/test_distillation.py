@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.methods.distillation import distil
 from models.methods.supervised import adapt_warm
 from models.methods.task import FittedModule, FittingTask
@@ -59,7 +59,7 @@ def task_of(encoder: Path, folder: Path | None = None, **fields: Any) -> Fitting
 
 
 def fit(task: FittingTask) -> FittedModule:
-    return distil(adapt_warm(TextEncoder.load(task.encoder, max_length=32), task), task)
+    return distil(adapt_warm(load_encoder(task.encoder, max_length=32), task), task)
 
 
 def logits(classifier: TextClassifier, task: FittingTask) -> np.ndarray[Any, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.methods.domain_pretraining import MaskedLanguageModel, pretrain, texts_of
 from models.methods.task import FittingTask
 from models.methods.ways import adapt_to_task, train_model
@@ -56,7 +56,7 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fit(folder: Path, task: FittingTask) -> np.ndarray:
     torch.manual_seed(task.recipe.seed)
-    fitted = train_model(adapt_to_task(TextEncoder.load(folder), task), task)
+    fitted = train_model(adapt_to_task(load_encoder(folder), task), task)
     fitted.classifier.eval()
     return forward(fitted.classifier, [e.text for e in task.splits.test])[1]
 
@@ -67,8 +67,8 @@ def losses(task: FittingTask) -> list[float]:
 
 def test_it_learns_to_guess(encoder_folder: Path) -> None:
     task = task_of()
-    before = TextEncoder.load(encoder_folder)
-    after = pretrain(TextEncoder.load(encoder_folder), task)
+    before = load_encoder(encoder_folder)
+    after = pretrain(load_encoder(encoder_folder), task)
     found = losses(task)
     assert np.mean(found[-5:]) < 0.6 * np.mean(found[:5])
     moved = dict(after.backbone.named_parameters())
@@ -82,8 +82,8 @@ def test_sentence_vectors_are_held(encoder_folder: Path) -> None:
     def moved(hold: float) -> float:
         task = task_of(**{"domain.hold": hold})
         texts = texts_of(task)
-        before = TextEncoder.load(encoder_folder).embed(texts)
-        after = pretrain(TextEncoder.load(encoder_folder), task).embed(texts)
+        before = load_encoder(encoder_folder).embed(texts)
+        after = pretrain(load_encoder(encoder_folder), task).embed(texts)
         return float(1 - (before * after).sum(axis=1).mean())
 
     assert moved(30.0) < 0.5 * moved(0.0)
@@ -113,10 +113,10 @@ def test_a_resumed_training_agrees(encoder_folder: Path, tmp_path: Path, stop: i
 
 def test_a_pretraining_on_other_texts_is_refused(encoder_folder: Path, tmp_path: Path) -> None:
     task = task_of(tmp_path, **{"domain.epochs": 1})
-    pretrain(TextEncoder.load(encoder_folder), task)
+    pretrain(load_encoder(encoder_folder), task)
     fewer = replace(task, unlabelled=task.unlabelled[1:], resume=True)
     with pytest.raises(TrainingError, match="other data"):
-        pretrain(TextEncoder.load(encoder_folder), fewer)
+        pretrain(load_encoder(encoder_folder), fewer)
 
 
 def test_only_what_trains_is_read() -> None:
@@ -133,7 +133,7 @@ def test_only_what_trains_is_read() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_guesses(family: str, tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / family, family))
+    encoder = load_encoder(tiny_encoder(tmp_path / family, family))
     model = MaskedLanguageModel(encoder)
     ids, mask = encoder.tokenise(["where is my order", "refund please"]).batch(np.arange(2))
     chosen = torch.zeros_like(mask, dtype=torch.bool)
@@ -146,7 +146,7 @@ def test_every_family_guesses(family: str, tmp_path: Path) -> None:
 
 
 def test_a_tokenizer_without_a_mask_is_refused(encoder_folder: Path) -> None:
-    encoder = TextEncoder.load(encoder_folder)
+    encoder = load_encoder(encoder_folder)
     encoder.tokenizer.mask_token = None
     with pytest.raises(EncoderError, match="no mask token"):
         pretrain(encoder, task_of())

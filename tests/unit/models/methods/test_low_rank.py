@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.encoder import TextEncoder
+from models.encoder_store import IN_PROCESS, STORED, load_encoder, save_encoder
 from models.low_rank_encoder import (
     WEIGHTS,
     adapter_tensors,
@@ -24,7 +24,6 @@ from models.methods.low_rank import adapt_low_rank
 from models.methods.task import FittedModule, FittingTask
 from models.methods.ways import adapt_to_task, train_model
 from models.registry import ModelRegistry
-from models.shared_bases import IN_PROCESS, STORED
 from models.text_classifier import TextClassifier, TextPredictor, forward
 from models.text_training import prepare_data, train_text_classifier
 from shared.errors import EncoderError, SettingsError, TrainingError
@@ -78,7 +77,7 @@ def task_of(checkpoints: Path | None = None, **fields: Any) -> FittingTask:
 
 def fit(folder: Path, task: FittingTask) -> FittedModule:
     torch.manual_seed(task.recipe.seed)
-    return train_model(adapt_to_task(TextEncoder.load(folder), task), task)
+    return train_model(adapt_to_task(load_encoder(folder), task), task)
 
 
 def logits(classifier: TextClassifier, task: FittingTask) -> np.ndarray[Any, Any]:
@@ -92,7 +91,7 @@ def loss(found: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> float:
 
 def test_only_corrections_and_head_train(folder: Path) -> None:
     task = task_of()
-    before = TextEncoder.load(folder)
+    before = load_encoder(folder)
     fitted = fit(folder, task)
     after = fitted.classifier.encoder
     for name, tensor in base_tensors(after.backbone).items():
@@ -118,15 +117,15 @@ def test_only_corrections_and_head_train(folder: Path) -> None:
 
 
 def test_it_begins_where_the_encoder_stands(folder: Path) -> None:
-    plain = TextEncoder.load(folder)
-    adapted = TextEncoder.load(folder)
+    plain = load_encoder(folder)
+    adapted = load_encoder(folder)
     insert_adapters(adapted, LowRankSettings(), seed=1)
     np.testing.assert_array_equal(adapted.embed(TEXTS), plain.embed(TEXTS))
     assert len(adapted.layers) == 2
 
 
 def test_targets_may_be_attention_alone(folder: Path) -> None:
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     names = target_names(encoder, LowRankSettings(targets="attention"))
     assert len(names) == 8
     assert all(".attention." in name for name in names)
@@ -134,7 +133,7 @@ def test_targets_may_be_attention_alone(folder: Path) -> None:
 
 
 def test_its_dropout_is_its_own(folder: Path) -> None:
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     insert_adapters(encoder, LowRankSettings(dropout=0.25), seed=1)
     encoder.set_dropout(0.1, 0.0)
     found = {path: m for path, m in encoder.backbone.named_modules() if "lora_dropout" in path}
@@ -144,7 +143,7 @@ def test_its_dropout_is_its_own(folder: Path) -> None:
 
 def test_layers_rest_and_learn_at_rates_of_their_own(folder: Path) -> None:
     task = task_of(layer_decay=0.5, frozen_layers=1)
-    classifier = adapt_low_rank(TextEncoder.load(folder), task)
+    classifier = adapt_low_rank(load_encoder(folder), task)
     groups = classifier.parameter_groups(task.recipe)
     body = [g for g in groups if g["lr"] != task.recipe.head_learning_rate or len(g["params"]) > 1]  # type: ignore[arg-type]
     assert {g["lr"] for g in body} == {task.recipe.learning_rate}
@@ -198,7 +197,7 @@ def test_a_resumed_training_agrees(folder: Path, tmp_path: Path, stop: int) -> N
 )
 def test_what_changes_the_base_is_refused(folder: Path, fields: dict[str, Any], match: str) -> None:
     with pytest.raises(SettingsError, match=match):
-        adapt_to_task(TextEncoder.load(folder), task_of(**fields))
+        adapt_to_task(load_encoder(folder), task_of(**fields))
 
 
 def test_a_group_has_no_other_fields() -> None:
@@ -235,15 +234,15 @@ def test_saving_and_loading_changes_nothing(folder: Path, tmp_path: Path) -> Non
     fitted = fit(folder, task)
     fitted.classifier.eval()
     vectors = fitted.classifier.encoder.embed(TEXTS)
-    fitted.classifier.encoder.save(tmp_path / "saved")
+    save_encoder(fitted.classifier.encoder, tmp_path / "saved")
     loaded = IN_PROCESS.load(tmp_path / "saved", max_length=128)
     np.testing.assert_array_equal(loaded.embed(TEXTS), vectors)
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
-    merged = TextEncoder.load(tmp_path / "saved")
+    merged = load_encoder(tmp_path / "saved")
     assert merged.adapters is None
     np.testing.assert_allclose(merged.embed(TEXTS), vectors, atol=1e-6)
     assert all(parameter.requires_grad for parameter in merged.parameters())
-    loaded.save(tmp_path / "again")
+    save_encoder(loaded, tmp_path / "again")
     for path in (tmp_path / "saved").iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes(), path.name
 
@@ -254,7 +253,7 @@ def test_peft_reads_the_files(folder: Path, tmp_path: Path) -> None:
     from transformers import AutoModel
 
     encoder = fit(folder, task_of(epochs=2)).classifier.eval().encoder
-    encoder.save(tmp_path / "saved")
+    save_encoder(encoder, tmp_path / "saved")
     model = PeftModel.from_pretrained(AutoModel.from_pretrained(folder), tmp_path / "saved")
     ids, mask = encoder.tokenise(TEXTS).batch(np.arange(len(TEXTS)))
     with torch.no_grad():
@@ -264,23 +263,23 @@ def test_peft_reads_the_files(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_broken_reference_is_refused(folder: Path, tmp_path: Path) -> None:
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     insert_adapters(encoder, LowRankSettings(rank=2), seed=1)
-    encoder.save(tmp_path / "saved")
+    save_encoder(encoder, tmp_path / "saved")
     path = tmp_path / "saved" / "base.json"
     stored = json.loads(path.read_text())
     assert stored["name"] == str(folder.resolve())
     for broken in ("{", json.dumps({**stored, "settings": {"rank": 0}}), "{}", "[]"):
         path.write_text(broken)
         with pytest.raises(EncoderError, match="does not say"):
-            TextEncoder.load(tmp_path / "saved")
+            load_encoder(tmp_path / "saved")
     path.write_text(json.dumps({**stored, "settings": {**stored["settings"], "rank": 3}}))
     with pytest.raises(EncoderError, match="do not fit"):
-        TextEncoder.load(tmp_path / "saved")
+        load_encoder(tmp_path / "saved")
     path.write_text(json.dumps(stored))
     (tmp_path / "saved" / WEIGHTS).write_bytes(b"nothing")
     with pytest.raises(EncoderError, match="cannot be read"):
-        TextEncoder.load(tmp_path / "saved")
+        load_encoder(tmp_path / "saved")
 
 
 @pytest.mark.parametrize(
@@ -308,7 +307,7 @@ def test_it_goes_with_other_stages(folder: Path, tmp_path: Path, fields: dict[st
     encoder = fitted.classifier.eval().encoder
     moved = [n for n, t in adapter_tensors(encoder.backbone).items() if ".lora_B." in n and t.any()]
     assert moved
-    encoder.save(tmp_path / "saved")
+    save_encoder(encoder, tmp_path / "saved")
     assert not (tmp_path / "saved" / STORED).exists(), "the base is as it was"
     loaded = IN_PROCESS.load(tmp_path / "saved", max_length=128)
     np.testing.assert_allclose(loaded.embed(TEXTS), encoder.embed(TEXTS), atol=1e-6)

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForMaskedLM
 
 from models.encoder import TextEncoder
+from models.encoder_store import load_encoder, save_encoder
 from models.explanation import explain
 from models.masked_language import new_head, pretrained_head, word_embeddings
 from models.methods.prompts import adapt_cloze, adapt_soft_prompt
@@ -74,13 +75,13 @@ def task_of(method: Method, **fields: object) -> FittingTask:
 
 
 def with_cloze(folder: Path, template: str = TEMPLATES[0]) -> TextEncoder:
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     encoder.attach(Cloze.of(template, encoder.tokenizer, encoder.name, new_head(encoder.backbone)))
     return encoder.eval()
 
 
 def with_vectors(folder: Path, count: int = 5) -> TextEncoder:
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     encoder.attach(SoftPrompt(torch.randn(count, word_embeddings(encoder.backbone).shape[1])))
     return encoder.eval()
 
@@ -106,7 +107,7 @@ def test_a_cloze_reads_what_the_whole_sentence_says_at_its_gap(
 def test_a_soft_prompt_of_word_embeddings_reads_as_the_words_do(
     family: str, tmp_path: Path
 ) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path, family)).eval()
+    encoder = load_encoder(tiny_encoder(tmp_path, family)).eval()
     words = encoder.tokenizer("thanks card", add_special_tokens=False)["input_ids"]
     tokens = encoder.tokenizer(
         [f"thanks card {text}" for text in TEXTS], padding=True, return_tensors="pt"
@@ -154,7 +155,7 @@ def test_the_head_of_an_encoders_files_is_found(family: str, tmp_path: Path) -> 
     found = pretrained_head(folder)
     assert found is not None
     model = AutoModelForMaskedLM.from_pretrained(folder).eval()
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     tokens = encoder.tokenizer(TEXTS[:1], return_tensors="pt")
     hidden = model.base_model(**tokens).last_hidden_state
     ours = found.head(hidden) @ model.get_output_embeddings().weight.T
@@ -181,7 +182,7 @@ def test_the_head_that_is_used_is_the_checkpoints(family: str, tied: bool, tmp_p
     words = stored[f"{family}.embeddings.word_embeddings.weight"]
     assert (f"{output}.weight" in stored) is not tied
     task = task_of("cloze", **{"prompt.words": 1.0})
-    classifier = adapt_cloze(TextEncoder.load(folder), task)
+    classifier = adapt_cloze(load_encoder(folder), task)
     assert isinstance(classifier.encoder.prompt, Cloze)
     head = classifier.encoder.prompt.head
     for ours, theirs in ((head.transform, first), (head.norm, norm)):
@@ -207,7 +208,7 @@ def test_before_any_training_classes_are_what_the_head_says_of_their_words(
     masked_folder: Path,
 ) -> None:
     task = task_of("cloze", **{"prompt.words": 1.0})
-    classifier = adapt_cloze(TextEncoder.load(masked_folder), task).eval()
+    classifier = adapt_cloze(load_encoder(masked_folder), task).eval()
     vectors, logits = forward(classifier, TEXTS)
     embeddings = word_embeddings(classifier.encoder.backbone).detach().numpy()
     for number, label in enumerate(task.labels):
@@ -219,7 +220,7 @@ def test_before_any_training_classes_are_what_the_head_says_of_their_words(
 
 def test_what_the_gap_says_of_every_text_is_taken_away(folder: Path) -> None:
     task = task_of("cloze", **{"prompt.pretraining": 0.0})
-    encoder = adapt_cloze(TextEncoder.load(folder), task).encoder.eval()
+    encoder = adapt_cloze(load_encoder(folder), task).encoder.eval()
     assert isinstance(encoder.prompt, Cloze)
     texts = [example.text for example in task.training]
     ids, mask = encoder.tokenise(texts).batch(np.arange(len(texts)))
@@ -234,7 +235,7 @@ def test_a_head_is_trained_where_none_is_and_only_there(folder: Path, masked_fol
         task = task_of("cloze", **{"prompt.pretraining": epochs})
         heard: list[str] = []
         task.report.say = heard.append  # type: ignore[method-assign]
-        classifier = adapt_cloze(TextEncoder.load(place), task)
+        classifier = adapt_cloze(load_encoder(place), task)
         assert isinstance(classifier.encoder.prompt, Cloze)
         return [line for line in heard if line.startswith("masked-language training")]
 
@@ -245,7 +246,7 @@ def test_a_head_is_trained_where_none_is_and_only_there(folder: Path, masked_fol
 
 def test_only_the_vectors_and_the_head_of_a_soft_prompt_train(folder: Path) -> None:
     task = task_of("soft_prompt", **{"prompt.tokens": 4})
-    classifier = adapt_soft_prompt(TextEncoder.load(folder), task)
+    classifier = adapt_soft_prompt(load_encoder(folder), task)
     before = {name: p.detach().clone() for name, p in classifier.named_parameters()}
     words = word_embeddings(classifier.encoder.backbone)
     first = before["encoder.prompt.vectors"]
@@ -259,15 +260,15 @@ def test_only_the_vectors_and_the_head_of_a_soft_prompt_train(folder: Path) -> N
 @pytest.mark.parametrize("masked", [False, True])
 def test_what_is_saved_is_read_again(masked: bool, tmp_path: Path, masked_folder: Path,
                                      folder: Path, drawn: None) -> None:  # fmt: skip
-    encoder = TextEncoder.load(masked_folder if masked else folder)
+    encoder = load_encoder(masked_folder if masked else folder)
     found = pretrained_head(masked_folder) if masked else None
     assert (found is not None) is masked
     head = new_head(encoder.backbone) if found is None else found.head
     head.norm.eps = 1e-3
     encoder.attach(Cloze.of("{text} it is {mask}", encoder.tokenizer, "x", head))
     for number, before in enumerate((encoder, with_vectors(folder))):
-        before.save(tmp_path / str(number))
-        after = TextEncoder.load(tmp_path / str(number), max_length=before.max_length)
+        save_encoder(before, tmp_path / str(number))
+        after = load_encoder(tmp_path / str(number), max_length=before.max_length)
         assert after.max_length == before.max_length
         assert after.dimensions == before.dimensions
         np.testing.assert_allclose(after.embed(TEXTS), before.eval().embed(TEXTS), atol=1e-6)
@@ -275,17 +276,17 @@ def test_what_is_saved_is_read_again(masked: bool, tmp_path: Path, masked_folder
 
 def test_a_broken_prompt_is_refused(tmp_path: Path, folder: Path) -> None:
     encoder = with_vectors(folder)
-    encoder.save(tmp_path)
+    save_encoder(encoder, tmp_path)
     (tmp_path / CONFIGURATION).write_text('{"kind": "cloze", "template": "{text} {mask}"}')
     with pytest.raises(EncoderError, match="cannot be read"):
-        TextEncoder.load(tmp_path)
+        load_encoder(tmp_path)
     assert encoder.prompt is not None
     save_prompt(encoder.prompt, tmp_path)
-    assert isinstance(TextEncoder.load(tmp_path).prompt, SoftPrompt)
+    assert isinstance(load_encoder(tmp_path).prompt, SoftPrompt)
 
 
 def test_a_tokenizer_without_a_mask_has_no_cloze(folder: Path) -> None:
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     encoder.tokenizer.mask_token = None
     with pytest.raises(EncoderError, match="no mask token"):
         adapt_cloze(encoder, task_of("cloze"))
@@ -305,7 +306,7 @@ def test_an_encoder_that_takes_no_embeddings_is_refused(folder: Path) -> None:
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
             raise AssertionError
 
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     encoder.backbone = Closed(encoder.backbone)
     with pytest.raises(EncoderError, match="takes no embeddings"):
         adapt_soft_prompt(encoder, task_of("soft_prompt"))
@@ -339,7 +340,7 @@ def test_a_prompt_trains_beside_other_methods(
 def test_a_seed_draws_the_first_vectors(folder: Path) -> None:
     def first(seed: int) -> TextClassifier:
         torch.rand(seed)  # whatever was drawn before
-        return adapt_soft_prompt(TextEncoder.load(folder), task_of("soft_prompt", seed=seed))
+        return adapt_soft_prompt(load_encoder(folder), task_of("soft_prompt", seed=seed))
 
     one, same, other = (first(seed).encoder.prompt for seed in (1, 1, 2))
     assert isinstance(one, SoftPrompt)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder, save_encoder
 from models.fewer_heads import HEADS
 from models.methods.pruning import head_importance, prune
 from models.methods.supervised import adapt_warm
@@ -61,7 +61,7 @@ def task_of(encoder: Path, checkpoints: Path | None = None, **fields: Any) -> Fi
 
 
 def fit(task: FittingTask) -> FittedModule:
-    return prune(adapt_warm(TextEncoder.load(task.encoder, max_length=32), task), task)
+    return prune(adapt_warm(load_encoder(task.encoder, max_length=32), task), task)
 
 
 def logits(classifier: TextClassifier, task: FittingTask) -> np.ndarray[Any, Any]:
@@ -70,7 +70,7 @@ def logits(classifier: TextClassifier, task: FittingTask) -> np.ndarray[Any, Any
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_fewer_layers_are_saved_and_loaded(family: str, tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "whole", family), max_length=32)
+    encoder = load_encoder(tiny_encoder(tmp_path / "whole", family), max_length=32)
     whole = encoder.embed(TEXTS)
     with only_layers(encoder, [0]):
         inside = encoder.embed(TEXTS)
@@ -78,36 +78,36 @@ def test_fewer_layers_are_saved_and_loaded(family: str, tmp_path: Path) -> None:
     drop_layers(encoder, [0])
     np.testing.assert_array_equal(encoder.embed(TEXTS), inside)
     assert not np.allclose(inside, whole, atol=1e-4)
-    encoder.save(tmp_path / "pruned")
-    loaded = TextEncoder.load(tmp_path / "pruned", max_length=32)
+    save_encoder(encoder, tmp_path / "pruned")
+    loaded = load_encoder(tmp_path / "pruned", max_length=32)
     assert len(loaded.layers) == 1
     np.testing.assert_allclose(loaded.embed(TEXTS), inside, atol=1e-6)
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert"])
 def test_fewer_heads_are_smaller_matrices(family: str, tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "whole", family), max_length=32)
+    encoder = load_encoder(tiny_encoder(tmp_path / "whole", family), max_length=32)
     count = sum(p.numel() for p in encoder.parameters())
     drop_heads(encoder, [np.array([1]), np.array([0, 1])])
     assert sum(p.numel() for p in encoder.parameters()) < count
     assert head_counts(encoder) == [1, 2]
     pruned = encoder.embed(TEXTS)
-    encoder.save(tmp_path / "pruned")
-    loaded = TextEncoder.load(tmp_path / "pruned", max_length=32)
+    save_encoder(encoder, tmp_path / "pruned")
+    loaded = load_encoder(tmp_path / "pruned", max_length=32)
     assert head_counts(loaded) == [1, 2]
     np.testing.assert_allclose(loaded.embed(TEXTS), pruned, atol=1e-6)
     drop_layers(loaded, [1])
-    loaded.save(tmp_path / "again")
-    assert head_counts(TextEncoder.load(tmp_path / "again")) == [2]
+    save_encoder(loaded, tmp_path / "again")
+    assert head_counts(load_encoder(tmp_path / "again")) == [2]
     config = json.loads((tmp_path / "pruned" / "config.json").read_text())
     config[HEADS] = [2, 2]
     (tmp_path / "pruned" / "config.json").write_text(json.dumps(config))
     with pytest.raises(EncoderError, match="do not fit"):
-        TextEncoder.load(tmp_path / "pruned")
+        load_encoder(tmp_path / "pruned")
 
 
 def test_a_dropped_head_is_one_whose_output_is_zero(folder: Path) -> None:
-    encoder, cut = TextEncoder.load(folder), TextEncoder.load(folder)
+    encoder, cut = load_encoder(folder), load_encoder(folder)
     drop_heads(cut, [np.array([0]), np.array([1])])
     with torch.no_grad():
         for layer, head in zip(encoder.layers, (1, 0), strict=True):
@@ -117,7 +117,7 @@ def test_a_dropped_head_is_one_whose_output_is_zero(folder: Path) -> None:
 
 def test_a_head_that_says_nothing_matters_least(folder: Path) -> None:
     task = task_of(folder)
-    classifier = adapt_warm(TextEncoder.load(folder), task)
+    classifier = adapt_warm(load_encoder(folder), task)
     with torch.no_grad():
         classifier.encoder.layers[0].attention.output.dense.weight[:, :16] = 0.0
     judged = task.tokens(classifier.encoder, task.validation)
@@ -144,10 +144,8 @@ def test_what_was_pruned_recovers_and_loads_back(
     assert facts["pruned"]["heads"] < facts["whole"]["heads"]
     assert isinstance(task.report, ListeningProgress)
     assert any(line.startswith("texts a second") for line in task.report.lines)
-    fitted.classifier.encoder.save(tmp_path / "saved")
-    loaded = TextClassifier(
-        TextEncoder.load(tmp_path / "saved", max_length=32), fitted.classifier.head
-    )
+    save_encoder(fitted.classifier.encoder, tmp_path / "saved")
+    loaded = TextClassifier(load_encoder(tmp_path / "saved", max_length=32), fitted.classifier.head)
     np.testing.assert_allclose(logits(loaded, task), logits(fitted.classifier, task), atol=1e-5)
     assert not list((tmp_path / "checkpoints").rglob("*.safetensors"))
 

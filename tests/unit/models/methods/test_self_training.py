@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from models.cross_validation import cross_validate
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.methods import self_training
 from models.methods.task import FittedModule, FittingTask
 from models.methods.ways import adapt_to_task, train_model
@@ -67,7 +67,7 @@ def task_of(tmp_path: Path | None = None, **fields: object) -> FittingTask:
 
 def fit(folder: Path, task: FittingTask) -> tuple[np.ndarray, FittedModule]:
     torch.manual_seed(task.recipe.seed)
-    fitted = train_model(adapt_to_task(TextEncoder.load(folder), task), task)
+    fitted = train_model(adapt_to_task(load_encoder(folder), task), task)
     fitted.classifier.eval()
     return forward(fitted.classifier, [e.text for e in task.splits.test])[1], fitted
 
@@ -136,7 +136,7 @@ def test_labels_of_other_texts_are_refused(encoder_folder: Path, tmp_path: Path)
 
 
 def test_strangers_get_no_label(encoder_folder: Path) -> None:
-    encoder = TextEncoder.load(encoder_folder)
+    encoder = load_encoder(encoder_folder)
     task = task_of()
     known = task.training[0].text
     # A random encoder has no geometry: what stands for a stranger is told by its distance.
@@ -172,8 +172,8 @@ def test_a_teacher_is_calibrated_with_and_without_validation(
     kept = tuple(e for e in held_out if e.key not in free)
     assert not labels or len(kept) >= self_training.ENOUGH
     task = replace(task, splits=replace(task.splits, validation=kept))
-    classifier = adapt_to_task(TextEncoder.load(encoder_folder), task)
-    before = self_training.PretrainedVectors.of(TextEncoder.load(encoder_folder), task)
+    classifier = adapt_to_task(load_encoder(encoder_folder), task)
+    before = self_training.PretrainedVectors.of(load_encoder(encoder_folder), task)
     found = self_training._label(classifier, before, task)
     assert found.probabilities.shape == (len(task.unlabelled), 3)
     np.testing.assert_allclose(found.probabilities.sum(axis=1), 1.0)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.methods.distillation import distil
 from models.methods.soup import validation_accuracy
 from models.methods.stages import FINISHED
@@ -43,7 +43,7 @@ def task_of(encoder: str, folder: Path | None = None, **fields: Any) -> FittingT
 
 
 def start(task: FittingTask) -> TextClassifier:
-    return adapt_warm(TextEncoder.load(task.encoder, max_length=32), task)
+    return adapt_warm(load_encoder(task.encoder, max_length=32), task)
 
 
 def test_the_mean_of_trainings_by_other_seeds_is_left(encoder: str) -> None:

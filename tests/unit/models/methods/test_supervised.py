@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.methods.supervised import adapt_warm, train_supervised
 from models.methods.task import FittingTask
 from models.text_classifier import forward
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.unit
 
 def test_vectors_that_are_nearly_one_give_class_means_and_train(tmp_path: Path) -> None:
     """Logistic regression stops where it began on these, with weights of nought."""
-    encoder = TextEncoder.load(tiny_encoder(tmp_path))
+    encoder = load_encoder(tiny_encoder(tmp_path))
     with torch.no_grad():
         last = encoder.layers[-1].output.LayerNorm  # type: ignore[union-attr]
         last.weight.mul_(2e-4)  # type: ignore[union-attr,operator]
@@ -90,7 +90,7 @@ def test_learnt_outliers_make_new_ones_less_sure(tmp_path: Path) -> None:
     sure = []
     for weight in (0.0, 1.0):
         task = task_with_strays(held=30, **{"outliers.weight": weight})
-        encoder = TextEncoder.load(folder)
+        encoder = load_encoder(folder)
         classifier = train_supervised(adapt_warm(encoder, task), task).classifier.eval()
         new = forward(classifier, [e.text for e in task.strays][-30:])[1]
         sure.append(maximum_probability(softmax(new)).mean())

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.runtime.export import write_float_graph, write_int8_graph
 from models.runtime.fusing import ATTENTION, LONGEST_PROBE, fused
 from models.runtime.session import open_session
@@ -33,7 +34,7 @@ def batches(known: int = 30) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]
 
 def exported(folder: Path, family: str = "bert") -> tuple[TextEncoder, Any]:
     """A tiny encoder and its graph in 32 bits."""
-    encoder = TextEncoder.load(tiny_encoder(folder / "encoder", family), max_length=LONGEST)
+    encoder = load_encoder(tiny_encoder(folder / "encoder", family), max_length=LONGEST)
     write_float_graph(encoder, folder / "fp32.onnx")
     return encoder, onnx.load(str(folder / "fp32.onnx"))
 
@@ -120,7 +121,7 @@ def test_a_form_that_was_not_thought_of_keeps_the_graph_as_it_was(
 
 def test_in_8_bits_attention_takes_its_products_along(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder"), max_length=LONGEST)
+    encoder = load_encoder(tiny_encoder(tmp_path / "encoder"), max_length=LONGEST)
     with torch.no_grad():
         for weight in encoder.parameters():  # torch's exporter stores equal biases once
             weight.add_(0.02 * torch.randn_like(weight))

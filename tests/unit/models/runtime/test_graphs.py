@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.prompt import SoftPrompt
 from models.runtime.export import write_graphs
 from models.runtime.files import EncoderRuntime, digest_of_folder, make_runtime
@@ -31,7 +32,7 @@ def made(root: Path, encoder: TextEncoder, name: str = "0" * 64) -> EncoderRunti
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "mpnet"])
 def test_graphs_agree_with_torch(tmp_path: Path, family: str) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder", family), max_length=12)
+    encoder = load_encoder(tiny_encoder(tmp_path / "encoder", family), max_length=12)
     runtime = made(tmp_path, encoder)
     assert runtime.failure is None
     graphs = LoadedGraphs()
@@ -43,7 +44,7 @@ def test_graphs_agree_with_torch(tmp_path: Path, family: str) -> None:
 
 
 def test_an_int8_answer_is_the_same_in_any_batch(tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder"), max_length=12)
+    encoder = load_encoder(tiny_encoder(tmp_path / "encoder"), max_length=12)
     near = OnnxEncoder(LoadedGraphs().get(made(tmp_path, encoder), "int8", 1), "tiny")
     together = near.embed(TEXTS)
     for row, text in enumerate(TEXTS):
@@ -51,7 +52,7 @@ def test_an_int8_answer_is_the_same_in_any_batch(tmp_path: Path) -> None:
 
 
 def test_prompts_are_in_the_graph(tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder"), max_length=12)
+    encoder = load_encoder(tiny_encoder(tmp_path / "encoder"), max_length=12)
     plain = encoder.embed(TEXTS)
     encoder.attach(SoftPrompt(torch.randn(3, 32)))
     runtime = made(tmp_path, encoder)
@@ -62,7 +63,7 @@ def test_prompts_are_in_the_graph(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_exported_says_why(tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder"), max_length=12)
+    encoder = load_encoder(tiny_encoder(tmp_path / "encoder"), max_length=12)
     encoder.tokenizer.truncation_side = "left"
     runtime = made(tmp_path, encoder)
     assert runtime.failure is not None
@@ -71,7 +72,7 @@ def test_what_cannot_be_exported_says_why(tmp_path: Path) -> None:
 
 
 def test_a_changed_graph_is_not_loaded(tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder"), max_length=12)
+    encoder = load_encoder(tiny_encoder(tmp_path / "encoder"), max_length=12)
     runtime = made(tmp_path, encoder)
     with runtime.graph("int8").open("ab") as stream:
         stream.write(b"\0")
@@ -80,14 +81,14 @@ def test_a_changed_graph_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_a_graph_is_in_memory_once(tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder"), max_length=12)
+    encoder = load_encoder(tiny_encoder(tmp_path / "encoder"), max_length=12)
     runtime, graphs = made(tmp_path, encoder), LoadedGraphs()
     assert graphs.get(runtime, "fp32", 1) is graphs.get(runtime, "fp32", 1)
 
 
 def test_serving_from_graphs_imports_no_torch(tmp_path: Path) -> None:
     folder = tiny_encoder(tmp_path / "encoder")
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     make_runtime(
         tmp_path / "models",
         digest_of_folder(folder),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.confidence import ConfidenceModel
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.registry import ModelRegistry, ModelVersion
 from models.runtime import building, files
 from models.runtime.building import prepare_version
@@ -39,7 +39,7 @@ def registry(tmp_path: Path) -> ModelRegistry:
     from models.version_content import write_examples
 
     registry = ModelRegistry(tmp_path / "models")
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder"), max_length=16)
+    encoder = load_encoder(tiny_encoder(tmp_path / "encoder"), max_length=16)
     vectors = encoder.embed([text for text, _ in BANK])
     labels = tuple(label for _, label in BANK)
     head = ClassificationHead(torch.from_numpy(vectors), torch.zeros(3), 20.0, cosine=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.runtime.export import write_graphs
 from models.runtime.files import make_runtime
 from models.runtime.session import LoadedGraphs, OnnxEncoder
@@ -48,7 +48,7 @@ def test_an_error_is_raised_and_the_rest_left(threads: int) -> None:
 
 
 def test_vectors_are_the_same_however_many_threads(tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder"), max_length=12)
+    encoder = load_encoder(tiny_encoder(tmp_path / "encoder"), max_length=12)
     words = ["where is my parcel", "refund", "I want my money back please help", "lost now"]
     texts = [" ".join(words[: 1 + row % 4]) for row in range(150)]
     runtime = make_runtime(tmp_path, "0" * 64, lambda folder: write_graphs(encoder, folder, words))

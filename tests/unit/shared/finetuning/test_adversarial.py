@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.text_classifier import ClassificationHead, TextClassifier
 from shared.errors import SettingsError, TrainingError
 from shared.finetuning.adversarial import AdversarialSettings, make_adversarial
@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build(folder: Path) -> tuple[TextClassifier, LabelledTokens]:
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     draw = np.random.default_rng(0)
     cues = [["refund", "money"], ["parcel", "track"], ["invoice", "size"]]
     truth = np.arange(60) % 3

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.text_classifier import ClassificationHead, TextClassifier
 from shared.errors import SettingsError
 from shared.evaluation.robustness import Robustness, measure_robustness, with_typos
@@ -188,7 +188,7 @@ def measured(folder: Path, share: float) -> Robustness:
         epochs=15, batch_size=16, learning_rate=2e-3, freeze_at=(), dropout=0,
         augmentation={"share": share, "characters": 0.4, "openings": 0.0},
     )  # fmt: skip
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     texts, truth = messages(120, 0)
     weight = torch.randn(3, encoder.dimensions, generator=torch.Generator().manual_seed(1))
     head = ClassificationHead(weight, torch.zeros(3), 10.0, cosine=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.text_classifier import ClassificationHead, TextClassifier
 from shared.errors import SettingsError
 from shared.finetuning.budget import (
@@ -70,7 +70,7 @@ def test_epochs_are_cut_to_the_budget_and_refused_below_a_quarter() -> None:
 
 
 def test_the_probe_times_batches_and_leaves_weights_alone(tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder"))
+    encoder = load_encoder(tiny_encoder(tmp_path / "encoder"))
     head = ClassificationHead(torch.ones(3, encoder.dimensions), torch.zeros(3), 1.0, True)
     module = TextClassifier(encoder, head)
     before = {name: value.clone() for name, value in module.state_dict().items()}
@@ -89,7 +89,7 @@ def test_the_probe_times_batches_and_leaves_weights_alone(tmp_path: Path) -> Non
 
 
 def test_one_text_is_enough_for_the_probe(tmp_path: Path) -> None:
-    encoder = TextEncoder.load(tiny_encoder(tmp_path / "encoder"))
+    encoder = load_encoder(tiny_encoder(tmp_path / "encoder"))
     head = ClassificationHead(torch.ones(2, encoder.dimensions), torch.zeros(2), 1.0, True)
     speed = measure_speed(
         TextClassifier(encoder, head), encoder.tokenise(["money"]), make_recipe(),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.text_classifier import ClassificationHead, TextClassifier
 from shared.evaluation.calibration import softmax
 from shared.finetuning.hardware import Hardware
@@ -45,7 +45,7 @@ def trained(
     recipe = make_recipe(
         epochs=10, batch_size=16, learning_rate=1e-3, freeze_at=(), dropout=0, **fields
     )
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     weight = torch.randn(2, encoder.dimensions, generator=torch.Generator().manual_seed(1))
     classifier = TextClassifier(
         encoder, ClassificationHead(weight, torch.zeros(2), 10.0, cosine=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.encoder import TextEncoder
+from models.encoder_store import load_encoder
 from models.text_classifier import ClassificationHead, TextClassifier
 from shared.errors import SettingsError, TrainingError
 from shared.finetuning.checkpoint import load_checkpoint
@@ -56,7 +56,7 @@ def encoder_folder(tmp_path: Path) -> Path:
 
 
 def build(folder: Path) -> tuple[TextClassifier, LabelledTokens]:
-    encoder = TextEncoder.load(folder)
+    encoder = load_encoder(folder)
     draw = torch.Generator().manual_seed(1)
     weight = torch.randn(3, encoder.dimensions, generator=draw)
     texts, truth = examples()

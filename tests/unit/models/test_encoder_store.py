@@ -17,13 +17,21 @@ import pytest
 import torch
 
 from models.confidence import ConfidenceModel
-from models.encoder import DEFAULT_ENCODER, DEFAULT_SHA256, TextEncoder
+from models.encoder import TextEncoder
+from models.encoder_files import DEFAULT_ENCODER, DEFAULT_SHA256
+from models.encoder_store import (
+    IN_PROCESS,
+    STORED,
+    SharedBases,
+    load_encoder,
+    save_encoder,
+    weights_sha256,
+)
 from models.explanation import explain
 from models.head_update import update_head
 from models.low_rank_encoder import adapter_tensors, insert_adapters, plain_name
 from models.methods.continual import continuing
 from models.registry import ModelRegistry, ModelVersion
-from models.shared_bases import IN_PROCESS, STORED, SharedBases, weights_sha256
 from models.text_classifier import ClassificationHead, TextClassifier, TextPredictor
 from models.text_training import train_text_classifier
 from shared.errors import EncoderError, SettingsError
@@ -43,7 +51,7 @@ TEXTS = ["where is my parcel", "refund the money please", "hi", "it is a card i 
 
 def adapted(base: Path | str, seed: int, rank: int = 2, max_length: int = 32) -> TextEncoder:
     """The encoder with corrections that are not zero."""
-    encoder = TextEncoder.load(base, max_length=max_length)
+    encoder = load_encoder(base, max_length=max_length)
     insert_adapters(encoder, LowRankSettings(rank=rank), seed=seed)
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -73,14 +81,14 @@ def ten(base: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folders = []
     for number in range(10):
         folders.append(tmp_path_factory.mktemp(f"adapters{number}"))
-        adapted(base, number).save(folders[-1])
+        save_encoder(adapted(base, number), folders[-1])
     return folders
 
 
 def test_ten_take_the_memory_of_one_and_their_corrections(base: Path, ten: list[Path]) -> None:
     bases = SharedBases()
     loaded = [bases.load(folder, max_length=32) for folder in ten]
-    whole = storages(TextEncoder.load(base))
+    whole = storages(load_encoder(base))
     corrections = sum(
         t.numel() * t.element_size()
         for encoder in loaded
@@ -101,7 +109,7 @@ def test_each_answers_as_it_does_alone(family: str, tmp_path: Path) -> None:
     for number in range(3):
         encoder = adapted(base, number, rank=2 + number)
         before.append(encoder.embed(TEXTS))
-        encoder.save(tmp_path / str(number))
+        save_encoder(encoder, tmp_path / str(number))
         loaded.append(bases.load(tmp_path / str(number), max_length=32))
     for vectors, encoder in zip(before, loaded, strict=True):
         np.testing.assert_array_equal(encoder.embed(TEXTS), vectors)
@@ -175,7 +183,7 @@ def test_on_a_device_the_base_is_there_once(ten: list[Path]) -> None:
     copied = bases._sharing[first].on("meta")
     own = dict(second.backbone.named_parameters())
     assert {plain_name(n) for n in own if ".lora_" not in n} == set(copied)
-    plain = TextEncoder.load(first.name)
+    plain = load_encoder(first.name)
     bases.place(plain, "meta")
     assert {p.device.type for p in plain.parameters()} == {"cpu"}, "it shares none"
 
@@ -183,12 +191,12 @@ def test_on_a_device_the_base_is_there_once(ten: list[Path]) -> None:
 def test_a_missing_base_is_named(tmp_path: Path) -> None:
     base = tiny_encoder(tmp_path / "base")
     encoder = adapted(base, 1)
-    encoder.save(tmp_path / "adapters")
+    save_encoder(encoder, tmp_path / "adapters")
     shutil.rmtree(base)
     with pytest.raises(EncoderError, match=r"need their base .*base'.*cannot be loaded") as caught:
         SharedBases().load(tmp_path / "adapters", max_length=32)
     assert caught.value.details["encoder"] == str(base.resolve())
-    encoder.save(tmp_path / "whole")
+    save_encoder(encoder, tmp_path / "whole")
     assert (tmp_path / "whole" / STORED / "model.safetensors").is_file(), "gone: kept whole"
     np.testing.assert_array_equal(
         SharedBases().load(tmp_path / "whole", max_length=32).embed(TEXTS), encoder.embed(TEXTS)
@@ -197,7 +205,7 @@ def test_a_missing_base_is_named(tmp_path: Path) -> None:
 
 def test_another_base_is_refused(tmp_path: Path) -> None:
     base = tiny_encoder(tmp_path / "base")
-    adapted(base, 1).save(tmp_path / "adapters")
+    save_encoder(adapted(base, 1), tmp_path / "adapters")
     bases = SharedBases()
     there = bases.load(tmp_path / "adapters", max_length=32)
     wanted = weights_sha256(str(base))
@@ -217,19 +225,19 @@ def test_another_base_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_changed_base_is_stored_whole(base: Path, tmp_path: Path) -> None:
-    encoder = TextEncoder.load(base, max_length=32)
+    encoder = load_encoder(base, max_length=32)
     with torch.no_grad():
         encoder.layers[0].output.dense.weight.mul_(1.5)
     insert_adapters(encoder, LowRankSettings(rank=2), seed=3)
     vectors = encoder.eval().embed(TEXTS)
-    encoder.save(tmp_path / "first")
+    save_encoder(encoder, tmp_path / "first")
     stored = json.loads((tmp_path / "first" / "base.json").read_text())
     assert (stored["name"], stored["stored"]) == (STORED, True)
     assert stored["sha256"] == weights_sha256(str(tmp_path / "first" / STORED))
     shutil.move(tmp_path / "first", tmp_path / "moved")
     loaded = IN_PROCESS.load(tmp_path / "moved", max_length=32)
     np.testing.assert_array_equal(loaded.embed(TEXTS), vectors)
-    loaded.save(tmp_path / "again")
+    save_encoder(loaded, tmp_path / "again")
     shutil.rmtree(tmp_path / "moved")
     again = SharedBases().load(tmp_path / "again", max_length=32)
     np.testing.assert_array_equal(again.embed(TEXTS), vectors)
@@ -242,7 +250,7 @@ def test_marked_spans_are_pooled_again(tmp_path: Path) -> None:
     encoder.pool_marked_spans()
     marked = encoder.embed(["my [ parcel ] is late"])
     assert not np.allclose(plain, marked, atol=1e-3)
-    encoder.save(tmp_path / "adapters")
+    save_encoder(encoder, tmp_path / "adapters")
     loaded = SharedBases().load(tmp_path / "adapters", max_length=32)
     np.testing.assert_array_equal(loaded.embed(["my [ parcel ] is late"]), marked)
 
@@ -267,7 +275,7 @@ def test_sums_are_of_files(base: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     assert weights_sha256("some/encoder") == whole
     named = adapted("some/encoder", 1)
-    named.save(tmp_path / "adapters")
+    save_encoder(named, tmp_path / "adapters")
     stored = json.loads((tmp_path / "adapters" / "base.json").read_text())
     assert (stored["name"], stored["sha256"]) == ("some/encoder", whole)
     loaded = SharedBases().load(tmp_path / "adapters", max_length=32)
@@ -281,7 +289,7 @@ def test_a_relative_folder_is_found_from_elsewhere(
     (tmp_path / "there").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     encoder = adapted(Path("base"), 1)
-    encoder.save(tmp_path / "adapters")
+    save_encoder(encoder, tmp_path / "adapters")
     monkeypatch.chdir(tmp_path / "there")
     loaded = IN_PROCESS.load(tmp_path / "adapters", max_length=32)
     np.testing.assert_array_equal(loaded.embed(TEXTS), encoder.embed(TEXTS))

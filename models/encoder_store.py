@@ -1,5 +1,6 @@
-"""Base encoders that several versions' adapters share in memory, loaded once and checked.
+"""Encoders read from their files and written: whole, or as corrections of a base.
 
+The base encoders of several versions' adapters are shared in memory, loaded once and checked.
 Each version has modules and corrections of its own on the same frozen weights, so that no thread
 switches an adapter below another's feet. A base goes when the last version on it does.
 """
@@ -17,8 +18,10 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 import torch
 from torch import nn
 
-from models.encoder import DEFAULT_ENCODER, DEFAULT_SHA256, TextEncoder
+from models.encoder import TextEncoder
+from models.encoder_files import DEFAULT_ENCODER, DEFAULT_SHA256
 from models.low_rank_encoder import (
+    CONFIGURATION,
     BaseReference,
     base_tensors,
     plain_name,
@@ -28,6 +31,7 @@ from models.low_rank_encoder import (
     without_adapters,
     write_adapters,
 )
+from models.plain_encoder import load_plain, save_plain
 from shared.errors import EncoderError
 
 STORED = "base"
@@ -122,7 +126,7 @@ class SharedBases:
         if name != DEFAULT_ENCODER and Path(name).is_dir():
             name = str(Path(name).resolve())
         try:
-            found = TextEncoder.load(name, max_length=_LONGEST)
+            found = load_encoder(name, max_length=_LONGEST)
             reference = BaseReference(name, weights_sha256(name))
         except EncoderError:
             return None
@@ -136,16 +140,41 @@ IN_PROCESS = SharedBases()
 """What ``TextPredictor.load`` uses: all versions of all apps in this process."""
 
 
-def save_adapted(encoder: TextEncoder, folder: Path) -> None:
+def load_encoder(name_or_folder: str | Path | None = None, *, max_length: int = 128) -> TextEncoder:
+    """The packaged MiniLM (None or its name), a local folder, or a Hugging Face name.
+
+    Weights must be safetensors, code of a repository is never run. Low-rank adapters in a folder
+    are merged into their base. EncoderError says what could not be found, trusted or understood.
+    """
+    if name_or_folder is not None and (Path(name_or_folder) / CONFIGURATION).is_file():
+        return _merged(Path(name_or_folder), max_length=max_length)
+    return load_plain(name_or_folder, max_length=max_length)
+
+
+def save_encoder(encoder: TextEncoder, folder: Path) -> None:
+    """Write weights (safetensors), configuration, tokenizer, pooling and learnt spelling.
+
+    Of an encoder with adapters these alone, where a name leads to the base they lie beside.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if encoder.spelling is not None:
+        encoder.spelling.save(folder)
+    if encoder.adapters is None:
+        save_plain(encoder, folder)
+    else:
+        _save_adapters(encoder, folder)
+
+
+def _save_adapters(encoder: TextEncoder, folder: Path) -> None:
     """Write the corrections and what they belong to, whole where no name leads to it."""
     reference = IN_PROCESS.reference_of(encoder)
     if reference is None:
-        without_adapters(encoder, merged=False).save(folder / STORED)
+        save_encoder(without_adapters(encoder, merged=False), folder / STORED)
         reference = BaseReference(STORED, weights_sha256(str(folder / STORED)), stored=True)
     write_adapters(encoder, reference, folder)
 
 
-def load_merged(folder: Path, *, max_length: int) -> TextEncoder:
+def _merged(folder: Path, *, max_length: int) -> TextEncoder:
     """An encoder that trains on: the corrections are in its matrices, which are its own."""
     encoder = IN_PROCESS.load(folder, max_length=max_length)
     merged = copy.deepcopy(without_adapters(encoder, merged=True))
@@ -187,7 +216,7 @@ def weights_sha256(name_or_folder: str) -> str:
 def _checked(folder: Path, name: str, sha256: str) -> TextEncoder:
     """The base by its name, frozen; EncoderError when it is missing or has other weights."""
     try:
-        encoder = TextEncoder.load(name, max_length=_LONGEST)
+        encoder = load_encoder(name, max_length=_LONGEST)
         found = weights_sha256(name)
     except EncoderError as error:
         message = f"the adapters in {folder} need their base {name!r}: {error.message}"
