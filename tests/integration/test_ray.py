@@ -52,6 +52,45 @@ def test_parts_of_a_worker_that_dies_are_computed_by_another(tmp_path: Path) -> 
     assert len({row["process"] for row in rows}) >= 2, "two workers shared the work"
 
 
+STREAM = """
+import json, pathlib, sys
+from models.scale.bulk import run_bulk
+from models.scale.parts import cut
+from shared.finetuning.progress import SilentProgress
+from tests.fakes.bulk_work import Lengths
+
+folder, count = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+rows = ((n, f"message {n} of a long list of them", "") for n in range(count))
+parts = cut(rows, folder, {})
+outcome = run_bulk(parts, Lengths(), engine="ray", workers=2, report=SilentProgress())
+peak = next(l for l in open("/proc/self/status") if l.startswith("VmHWM"))
+print(json.dumps({"computed": outcome.computed, "missing": parts.missing(),
+                  "peak_mb": int(peak.split()[1]) / 1024}))
+"""
+
+
+@pytest.mark.soak
+def test_a_million_texts_pass_in_the_memory_of_some_thousands(tmp_path: Path) -> None:
+    """The model left out; ``benchmarks.serving_rows.million`` has the same with it."""
+    needs_namespace()
+    told = {}
+    for count in (20_000, 1_000_000):
+        folder = tmp_path / str(count)
+        done = run_inside(STREAM, folder, str(count), home=tmp_path, seconds=540)
+        assert done.returncode == 0, done.stderr[-3000:]
+        told[count] = json.loads(done.stdout.splitlines()[-1])
+        assert told[count]["computed"] == count
+        assert told[count]["missing"] == []
+        lines = [
+            line
+            for part in sorted(folder.glob("part-*.parquet"))
+            for line in pyarrow.parquet.read_table(part, columns=["line"])["line"].to_pylist()
+        ]
+        assert lines == list(range(count))
+    few, many = (told[count]["peak_mb"] for count in (20_000, 1_000_000))
+    assert many < few + 50, "a million texts must not be held at once"
+
+
 TWO_NODES = """
 import json, sys
 from models.scale.cluster import guarded
