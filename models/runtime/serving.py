@@ -30,7 +30,6 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from models.encoder import TextEncoder
-    from models.encoder_store import load_encoder
     from shared.finetuning.hardware import Hardware
     from shared.finetuning.progress import ProgressReporter
 
@@ -177,11 +176,11 @@ def shared_encoder(settings: Settings, source: str | Path | None = None) -> Embe
     )
     with _LOADING:
         if key not in _EMBEDDERS:
-            _EMBEDDERS[key] = _load_encoder(settings, wanted, kind)
+            _EMBEDDERS[key] = _open_embedder(settings, wanted, kind)
         return _EMBEDDERS[key]
 
 
-def _load_encoder(settings: Settings, wanted: str | Path | None, kind: str) -> Embedder:
+def _open_embedder(settings: Settings, wanted: str | Path | None, kind: str) -> Embedder:
     name = str(wanted or DEFAULT_ENCODER)
     folder = _folder(wanted)
     if kind != "torch" and settings.device != "cuda" and folder is not None:
@@ -194,6 +193,7 @@ def _load_encoder(settings: Settings, wanted: str | Path | None, kind: str) -> E
         else:
             LOGGER.info("the encoder %s is computed by %s", name, kind)
             return OnnxEncoder(graph, name)
+    from models.encoder_store import load_encoder
     from shared.finetuning.hardware import choose_hardware
 
     hardware = choose_hardware(settings.device)
