@@ -33,6 +33,7 @@ from models.low_rank_encoder import (
 )
 from models.plain_encoder import load_plain, save_plain
 from shared.errors import EncoderError
+from shared.finetuning.recipe import Recipe
 
 STORED = "base"
 """The folder of a base beside its adapters, where no name leads to it."""
@@ -149,6 +150,14 @@ def load_encoder(name_or_folder: str | Path | None = None, *, max_length: int = 
     if name_or_folder is not None and (Path(name_or_folder) / CONFIGURATION).is_file():
         return _merged(Path(name_or_folder), max_length=max_length)
     return load_plain(name_or_folder, max_length=max_length)
+
+
+def choose_encoder(name_or_folder: str | Path | None, recipe: Recipe) -> TextEncoder:
+    """Step 2: the pre-trained model that a recipe starts from, its weights checked."""
+    encoder = load_encoder(name_or_folder, max_length=recipe.max_length)
+    if recipe.marked_spans:
+        encoder.pool_marked_spans()
+    return encoder
 
 
 def save_encoder(encoder: TextEncoder, folder: Path) -> None:

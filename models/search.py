@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from models.encoder_store import load_encoder
+from models.encoder_store import choose_encoder
 from models.held_out import judge_held_out
 from models.methods.task import FittingTask, in_scope
 from models.methods.ways import adapt_to_task, train_model
@@ -103,9 +103,7 @@ class TrainAndScore:
             descriptions=dict(self.descriptions or {}),
         )
         torch.manual_seed(recipe.seed)
-        encoder = load_encoder(self.encoder, max_length=recipe.max_length)
-        if recipe.marked_spans:
-            encoder.pool_marked_spans()
+        encoder = choose_encoder(self.encoder, recipe)
         classifier = train_model(adapt_to_task(encoder, task), task).classifier.eval()
         known = task.training
         texts = [example.text for example in known]

@@ -20,8 +20,7 @@ import numpy as np
 import torch
 
 from models.confidence import fit_confidence
-from models.encoder import TextEncoder
-from models.encoder_store import load_encoder
+from models.encoder_store import choose_encoder
 from models.held_out import judge_held_out
 from models.methods.continual import bank_examples, continuing, earlier_of, new_examples
 from models.methods.task import FittingTask, class_numbers, in_scope
@@ -273,14 +272,6 @@ def without_held_out(texts: Sequence[str], splits: Splits) -> list[str]:
             seen.add(key)
             kept.append(text)
     return kept
-
-
-def choose_encoder(name: str | None, recipe: Recipe) -> TextEncoder:
-    """Step 2: the pre-trained model, its weights checked."""
-    encoder = load_encoder(name, max_length=recipe.max_length)
-    if recipe.marked_spans:
-        encoder.pool_marked_spans()
-    return encoder
 
 
 def calibrate(

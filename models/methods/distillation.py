@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.encoder_files import DEFAULT_ENCODER
-from models.encoder_store import load_encoder
+from models.encoder_store import choose_encoder
 from models.methods.soup import validation_accuracy
 from models.methods.stages import finished_stage, forget_stages, keep_stage, stage_identity
 from models.methods.supervised import adapt_warm, train_supervised
@@ -128,9 +128,7 @@ def _teacher(
     found = finished_stage(stage, identity)
     if found is None:
         if start is None:
-            encoder = load_encoder(name, max_length=stage.recipe.max_length)
-            if stage.recipe.marked_spans:
-                encoder.pool_marked_spans()
+            encoder = choose_encoder(name, stage.recipe)
             classifier = adapt_warm(encoder.to(stage.hardware.device), stage)
         else:
             classifier = copy.deepcopy(start)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.encoder_store import load_encoder
+from models.encoder_store import choose_encoder
 from models.methods.task import FittingTask
 from shared.finetuning.noisy_labels import JudgedLabels, judge_labels
 from shared.records import Example
@@ -19,9 +19,7 @@ def judged_labels(task: FittingTask, examples: Sequence[Example]) -> JudgedLabel
     learned the wrong ones, too. The same examples, in the same order, and the same seed give the
     same labels, so that a resumed training learns what it did before.
     """
-    encoder = load_encoder(task.encoder, max_length=task.recipe.max_length)
-    if task.recipe.marked_spans:
-        encoder.pool_marked_spans()
+    encoder = choose_encoder(task.encoder, task.recipe)
     encoder.to(task.hardware.device)
     task.report.start("judging labels", len(examples))
     vectors = encoder.embed(

@@ -43,11 +43,11 @@ def pick_item(
         if chosen is not None and chosen.id not in titles:
             titles = {chosen.id: chosen.title, **titles}
         ids = sorted(titles, key=lambda id: titles[id].casefold())
-        begins = chosen is not None and key not in st.session_state
+        first = chosen.id if chosen is not None and key not in st.session_state else None
         return st.selectbox(
             label,
             ids,
-            index=ids.index(chosen.id) if begins and chosen is not None else None,
+            index=None if first is None else ids.index(first),
             format_func=lambda id: titles.get(id, id),
             key=key,
             placeholder="Choose an item" if ids else "No item has these words",
